@@ -1,0 +1,24 @@
+//! The nouns that cross stages, one file each. No I/O, no clock, no other crate of the project.
+//!
+//! The flow reads from top to bottom: a [`Change`](change) comes from a source with a [`Position`],
+//! is cut into a [`MicroBatch`], kept by entity, evaluated as a slice, and ends as a [`Finding`].
+
+mod amount;
+mod change;
+mod entity;
+mod finding;
+mod hole;
+mod micro_batch;
+mod position;
+mod severity;
+mod time;
+
+pub use amount::{Amount, AmountError};
+pub use change::{Images, Operation, TableChanges, Version};
+pub use entity::{EntityId, EntityKey, SourceId, TableId};
+pub use finding::{Evidence, Finding, FindingId, Verdict, FINDING_SCHEMA};
+pub use hole::{Hole, HoleReason};
+pub use micro_batch::MicroBatch;
+pub use position::{Position, Positions};
+pub use severity::Severity;
+pub use time::{Duration, DurationError, Timestamp, TimestampError};

@@ -1,0 +1,29 @@
+use crate::{Hole, Positions, SourceId, TableChanges, Timestamp};
+
+/// The changes since the last micro-batch, by table, with the positions they reach. It never splits a
+/// source transaction, and it is committed as a whole or not at all.
+#[derive(Clone, Debug, Default)]
+pub struct MicroBatch {
+    /// Changes by table; only tables that have some.
+    pub tables: Vec<TableChanges>,
+    /// Records that could not be read.
+    pub holes: Vec<Hole>,
+    /// Commit times up to which everything of a source has been read; only sources that moved.
+    pub progress: Vec<(SourceId, Timestamp)>,
+    /// Where to resume once this batch is committed.
+    pub positions: Positions,
+    /// Bytes of input that this batch stands for.
+    pub bytes: u64,
+}
+
+impl MicroBatch {
+    /// How many changes it holds.
+    pub fn len(&self) -> usize {
+        self.tables.iter().map(crate::TableChanges::len).sum()
+    }
+
+    /// Whether it carries nothing at all, not even progress.
+    pub fn is_empty(&self) -> bool {
+        self.tables.is_empty() && self.holes.is_empty() && self.progress.is_empty()
+    }
+}
