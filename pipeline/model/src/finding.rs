@@ -17,7 +17,7 @@ pub struct FindingId(pub String);
 
 impl FindingId {
     /// SHA-256 over the rule id and each key value, each ended by a zero byte, as 32 hexadecimal digits.
-    pub fn new<'a>(rule: &str, key: impl IntoIterator<Item = &'a str>) -> FindingId {
+    pub fn new<'a>(rule: &'a str, key: impl IntoIterator<Item = &'a str>) -> FindingId {
         let mut hash = Sha256::new();
         for part in std::iter::once(rule).chain(key) {
             hash.update(part.as_bytes());
