@@ -39,6 +39,21 @@ pub enum ColumnType {
     Json,
 }
 
+impl std::fmt::Display for ColumnType {
+    /// As schema files write it, such as `decimal(18,2)`.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ColumnType::Text => out.write_str("text"),
+            ColumnType::Integer => out.write_str("integer"),
+            ColumnType::Decimal { precision, scale } => write!(out, "decimal({precision},{scale})"),
+            ColumnType::Boolean => out.write_str("boolean"),
+            ColumnType::Timestamp => out.write_str("timestamp"),
+            ColumnType::Date => out.write_str("date"),
+            ColumnType::Json => out.write_str("json"),
+        }
+    }
+}
+
 /// What a money column's numbers mean.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Money {
@@ -78,7 +93,9 @@ impl Column {
         match self.kind {
             ColumnType::Text | ColumnType::Json => DataType::Utf8,
             ColumnType::Integer => DataType::Int64,
-            ColumnType::Decimal { precision, scale } => DataType::Decimal128(precision, scale as i8),
+            ColumnType::Decimal { precision, scale } => {
+                DataType::Decimal128(precision, scale as i8)
+            }
             ColumnType::Boolean => DataType::Boolean,
             ColumnType::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
             ColumnType::Date => DataType::Date32,
@@ -88,14 +105,18 @@ impl Column {
     /// The Arrow type as rules see it: money as a decimal in the currency's major unit whatever unit
     /// the source has, everything else as stored.
     pub fn rule_type(&self) -> DataType {
-        let Some(money) = &self.money else { return self.storage_type() };
+        let Some(money) = &self.money else {
+            return self.storage_type();
+        };
         match (self.kind, money.unit) {
             (ColumnType::Integer, MoneyUnit::Minor) => {
                 DataType::Decimal128(MONEY_PRECISION, money.minor_digits as i8)
             }
             (ColumnType::Integer, MoneyUnit::Major) => DataType::Decimal128(MONEY_PRECISION, 0),
             (ColumnType::Decimal { precision, scale }, MoneyUnit::Minor) => DataType::Decimal128(
-                precision.saturating_add(money.minor_digits).clamp(MONEY_PRECISION, 38),
+                precision
+                    .saturating_add(money.minor_digits)
+                    .clamp(MONEY_PRECISION, 38),
                 (scale + money.minor_digits) as i8,
             ),
             (ColumnType::Decimal { precision, scale }, MoneyUnit::Major) => {

@@ -43,16 +43,24 @@ impl Normalisation {
                 (trimmed.len() != value.len()).then(|| trimmed.to_owned())
             }
             Normalisation::Upper => {
-                let already = value.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_lowercase());
+                let already = value
+                    .bytes()
+                    .all(|byte| byte.is_ascii() && !byte.is_ascii_lowercase());
                 (!already).then(|| value.to_uppercase())
             }
             Normalisation::Lower => {
-                let already = value.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+                let already = value
+                    .bytes()
+                    .all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
                 (!already).then(|| value.to_lowercase())
             }
             Normalisation::StripZeros => {
                 let stripped = value.trim_start_matches('0');
-                let stripped = if stripped.is_empty() && !value.is_empty() { "0" } else { stripped };
+                let stripped = if stripped.is_empty() && !value.is_empty() {
+                    "0"
+                } else {
+                    stripped
+                };
                 (stripped.len() != value.len()).then(|| stripped.to_owned())
             }
         };

@@ -3,13 +3,17 @@
 //! Everything downstream speaks of tables, entities and sources by the small ids given here.
 
 mod column;
+mod currency;
 mod entity;
+mod fingerprint;
 mod load;
+mod mask;
 mod table;
 
 pub use column::{Column, ColumnType, Currency, Money, MoneyUnit};
 pub use entity::{Entity, Normalisation};
 pub use load::{Diagnostic, load};
+pub use mask::mask;
 pub use table::{EntityPath, StateColumn, Table, TableKind};
 
 use centinel_model::{EntityId, SourceId, TableId};
@@ -28,7 +32,10 @@ pub struct Catalog {
 impl Catalog {
     /// The table or event with this exact name.
     pub fn table_id(&self, name: &str) -> Option<TableId> {
-        self.tables.iter().position(|table| table.name == name).map(|index| TableId(index as u16))
+        self.tables
+            .iter()
+            .position(|table| table.name == name)
+            .map(|index| TableId(index as u16))
     }
 
     /// The table or event with this id.
@@ -38,7 +45,10 @@ impl Catalog {
 
     /// The entity with this exact name.
     pub fn entity_id(&self, name: &str) -> Option<EntityId> {
-        self.entities.iter().position(|entity| entity.name == name).map(|index| EntityId(index as u16))
+        self.entities
+            .iter()
+            .position(|entity| entity.name == name)
+            .map(|index| EntityId(index as u16))
     }
 
     /// The entity with this id.
@@ -48,7 +58,10 @@ impl Catalog {
 
     /// The source with this exact name.
     pub fn source_id(&self, name: &str) -> Option<SourceId> {
-        self.sources.iter().position(|source| source == name).map(|index| SourceId(index as u16))
+        self.sources
+            .iter()
+            .position(|source| source == name)
+            .map(|index| SourceId(index as u16))
     }
 
     /// The name of the source with this id.

@@ -113,6 +113,8 @@ impl Table {
     }
 
     fn schema_of(&self, field: impl Fn(&Column) -> Field) -> SchemaRef {
-        Arc::new(Schema::new(self.columns.iter().map(field).collect::<Vec<_>>()))
+        Arc::new(Schema::new(
+            self.columns.iter().map(field).collect::<Vec<_>>(),
+        ))
     }
 }

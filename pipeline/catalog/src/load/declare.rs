@@ -1,0 +1,531 @@
+//! One file's values → what it declares, checked as far as the file alone can tell.
+
+use centinel_model::Duration;
+
+use super::form::{Fields, Form};
+use super::mistakes::{Mistakes, SourceFile, check_name, shorten, suggest};
+use super::types;
+use super::yaml::{Node, Place, Placed};
+use crate::{ColumnType, Entity, Money, Normalisation, TableKind};
+
+/// The header of a file that describes a table or an event.
+const SCHEMA: &str = "schema/1";
+/// The header of the file that describes the entities.
+const ENTITIES: &str = "entities/1";
+/// How long a row stays in state after it came to rest, unless declared.
+const LOOKBACK: Duration = Duration::seconds(90 * 86_400);
+/// How long a row waits for its link's target, unless declared.
+const LINK_PATIENCE: Duration = Duration::seconds(600);
+/// Rows that make an entity undetermined, unless declared.
+const MAX_ROWS: u64 = 10_000;
+/// The most columns of one table, as in MySQL.
+const MAX_COLUMNS: usize = 4096;
+
+/// What all files declare.
+#[derive(Debug, Default)]
+pub(super) struct Declared {
+    pub files: Vec<SourceFile>,
+    pub tables: Vec<TableDeclaration>,
+    pub entities: Vec<Entity>,
+    /// Index of the file that declares the entities.
+    pub entities_file: Option<usize>,
+}
+
+/// A table or event as its file has it.
+#[derive(Debug)]
+pub(super) struct TableDeclaration {
+    /// Index of the file.
+    pub file: usize,
+    /// Empty when the file does not say.
+    pub name: Placed<String>,
+    pub kind: TableKind,
+    pub system: String,
+    pub source: Option<Placed<String>>,
+    pub columns: Vec<ColumnDeclaration>,
+    pub primary_key: Vec<Placed<String>>,
+    pub paths: Vec<PathDeclaration>,
+    pub state: Option<StateDeclaration>,
+    pub changed_at: Option<Placed<String>>,
+    pub lookback: Duration,
+    pub link_patience: Duration,
+}
+
+#[derive(Debug)]
+pub(super) struct ColumnDeclaration {
+    pub name: Placed<String>,
+    /// `None` when the file has a mistake here.
+    pub kind: Option<ColumnType>,
+    pub nullable: bool,
+    pub sensitive: bool,
+    pub money: Option<Money>,
+    /// Where `money` stands.
+    pub money_place: Place,
+}
+
+#[derive(Debug)]
+pub(super) struct PathDeclaration {
+    pub entity: Placed<String>,
+    pub through: Option<Placed<String>>,
+    pub columns: Vec<Placed<String>>,
+    /// Where the columns stand.
+    pub place: Place,
+}
+
+#[derive(Debug)]
+pub(super) struct StateDeclaration {
+    pub column: Placed<String>,
+    pub values: Vec<Placed<String>>,
+    pub final_values: Vec<Placed<String>>,
+}
+
+/// Reads one file into `declared`.
+pub(super) fn file(
+    file: SourceFile,
+    tree: Placed<Node>,
+    declared: &mut Declared,
+    mistakes: &mut Mistakes,
+) {
+    let index = declared.files.len();
+    let mut form = Form {
+        file: &file,
+        mistakes,
+    };
+    if declares_entities(&tree.value) {
+        match declared.entities_file {
+            None => {
+                declared.entities_file = Some(index);
+                declared.entities = entities(&mut form, tree).unwrap_or_default();
+            }
+            Some(first) => {
+                let remedy = format!("declare all entities in {}", declared.files[first].path);
+                form.refuse(tree.place, "a second file of entities", remedy);
+            }
+        }
+    } else if let Some(table) = table(&mut form, tree, index) {
+        declared.tables.push(table);
+    }
+    declared.files.push(file);
+}
+
+/// By its header, or by its fields where the header is wrong.
+fn declares_entities(node: &Node) -> bool {
+    let Node::Map(entries) = node else {
+        return false;
+    };
+    let has = |name: &str| entries.iter().any(|(key, _)| key.value == name);
+    let header = entries
+        .iter()
+        .find(|(key, _)| key.value == "centinel")
+        .map(|(_, value)| &value.value);
+    match header {
+        Some(Node::Text(text)) if text == ENTITIES => true,
+        Some(Node::Text(text)) if text == SCHEMA => false,
+        _ => has("entities") && !has("table") && !has("event") && !has("columns"),
+    }
+}
+
+fn header(form: &mut Form, fields: &mut Fields, expected: &str) {
+    let Some(node) = fields.require(form, "centinel", expected) else {
+        return;
+    };
+    let Some(text) = form.text("centinel", node) else {
+        return;
+    };
+    if text.value != expected {
+        let problem = format!(
+            "`{}` is not a form that this program reads",
+            shorten(&text.value)
+        );
+        form.refuse(text.place, problem, format!("write `centinel: {expected}`"));
+    }
+}
+
+const TABLE_FIELDS: [&str; 12] = [
+    "centinel",
+    "table",
+    "event",
+    "system",
+    "source",
+    "primary_key",
+    "entities",
+    "columns",
+    "state",
+    "changed_at",
+    "lookback",
+    "link_patience",
+];
+
+fn table(form: &mut Form, tree: Placed<Node>, file: usize) -> Option<TableDeclaration> {
+    if matches!(tree.value, Node::Empty) {
+        form.refuse(
+            tree.place,
+            "the file is empty",
+            "describe one table or event; see schemas/README.md",
+        );
+        return None;
+    }
+    let mut fields = form.fields("the file", tree, &TABLE_FIELDS)?;
+    header(form, &mut fields, SCHEMA);
+    let (name, kind) = name_and_kind(form, &mut fields);
+    let system = label(form, &mut fields, "system", "settlement");
+    let source = label(form, &mut fields, "source", "settlement-db");
+    let mut columns = columns(form, &mut fields, kind);
+    if kind == TableKind::Events {
+        columns.insert(0, message_id(name.place));
+    }
+    let primary_key = primary_key(form, &mut fields, kind, name.place);
+    let paths = fields
+        .take("entities")
+        .and_then(|node| paths(form, node))
+        .unwrap_or_default();
+    let state = state(form, &mut fields, kind);
+    let changed_at = fields
+        .take("changed_at")
+        .and_then(|node| form.text("changed_at", node));
+    Some(TableDeclaration {
+        file,
+        name,
+        kind,
+        system: system.map(|system| system.value).unwrap_or_default(),
+        source,
+        columns,
+        primary_key,
+        paths,
+        state,
+        changed_at,
+        lookback: form.span("lookback", fields.take("lookback"), LOOKBACK),
+        link_patience: form.span("link_patience", fields.take("link_patience"), LINK_PATIENCE),
+    })
+}
+
+fn name_and_kind(form: &mut Form, fields: &mut Fields) -> (Placed<String>, TableKind) {
+    let event_place = fields.key_place("event");
+    let (table, event) = (fields.take("table"), fields.take("event"));
+    let (node, kind, what) = match (table, event) {
+        (Some(table), None) => (table, TableKind::Rows, "table"),
+        (None, Some(event)) => (event, TableKind::Events, "event"),
+        (Some(table), Some(_)) => {
+            let remedy =
+                "keep `table` for rows that change, or `event` for messages that are only added";
+            form.refuse(
+                event_place.unwrap_or(fields.place),
+                "both `table` and `event`",
+                remedy,
+            );
+            (table, TableKind::Rows, "table")
+        }
+        (None, None) => {
+            form.refuse(
+                fields.place,
+                "the file names no table and no event",
+                "add `table: settlement` or `event: settlement_completed`",
+            );
+            return (
+                Placed {
+                    value: String::new(),
+                    place: fields.place,
+                },
+                TableKind::Rows,
+            );
+        }
+    };
+    let place = node.place;
+    let Some(name) = form.text(what, node) else {
+        return (
+            Placed {
+                value: String::new(),
+                place,
+            },
+            kind,
+        );
+    };
+    check_name(form.mistakes, form.file, &name);
+    (name, kind)
+}
+
+/// The name of a system or a source: as a name of a table, and `-` and `.` too.
+fn label(
+    form: &mut Form,
+    fields: &mut Fields,
+    field: &str,
+    example: &str,
+) -> Option<Placed<String>> {
+    const LONGEST: usize = 64;
+    let node = fields.require(form, field, example)?;
+    let text = form.text(field, node)?;
+    let fits =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-.".contains(&byte);
+    if !text.value.bytes().all(fits) || text.value.len() > LONGEST {
+        let remedy = "small letters a-z, digits, `_`, `-` and `.`, at most 64 in all";
+        form.refuse(
+            text.place,
+            format!("`{}` is not a name of a {field}", shorten(&text.value)),
+            remedy,
+        );
+    }
+    Some(text)
+}
+
+fn message_id(place: Place) -> ColumnDeclaration {
+    let name = Placed {
+        value: "message_id".to_owned(),
+        place,
+    };
+    let kind = Some(ColumnType::Text);
+    ColumnDeclaration {
+        name,
+        kind,
+        nullable: false,
+        sensitive: false,
+        money: None,
+        money_place: place,
+    }
+}
+
+fn primary_key(
+    form: &mut Form,
+    fields: &mut Fields,
+    kind: TableKind,
+    place: Place,
+) -> Vec<Placed<String>> {
+    match kind {
+        TableKind::Events => {
+            refuse_for_events(
+                form,
+                fields,
+                "primary_key",
+                "remove it: `message_id` is an event's primary key",
+            );
+            vec![Placed {
+                value: "message_id".to_owned(),
+                place,
+            }]
+        }
+        TableKind::Rows => fields
+            .require(form, "primary_key", "[settlement_no]")
+            .and_then(|node| form.texts("primary_key", node))
+            .unwrap_or_default(),
+    }
+}
+
+fn refuse_for_events(form: &mut Form, fields: &mut Fields, field: &str, remedy: &str) {
+    if let Some(place) = fields.key_place(field) {
+        form.refuse(place, format!("an event declares no `{field}`"), remedy);
+        fields.take(field);
+    }
+}
+
+fn columns(form: &mut Form, fields: &mut Fields, kind: TableKind) -> Vec<ColumnDeclaration> {
+    let Some(node) = fields.require(form, "columns", "{ settlement_no: text }") else {
+        return Vec::new();
+    };
+    let place = node.place;
+    let Some(entries) = form.entries("columns", node) else {
+        return Vec::new();
+    };
+    if entries.is_empty() {
+        form.refuse(
+            place,
+            "columns is empty",
+            "declare every column, such as `settlement_no: text`",
+        );
+    }
+    if entries.len() > MAX_COLUMNS {
+        form.refuse(
+            place,
+            format!("{} columns", entries.len()),
+            format!("declare at most {MAX_COLUMNS}"),
+        );
+        return Vec::new();
+    }
+    let mut columns = Vec::with_capacity(entries.len());
+    for (name, node) in entries {
+        if kind == TableKind::Events && name.value == "message_id" {
+            form.refuse(
+                name.place,
+                "an event does not declare `message_id`",
+                "remove it: every event has it as its first column",
+            );
+            continue;
+        }
+        check_name(form.mistakes, form.file, &name);
+        columns.push(column(form, name, node));
+    }
+    columns
+}
+
+fn column(form: &mut Form, name: Placed<String>, node: Placed<Node>) -> ColumnDeclaration {
+    let mut column = ColumnDeclaration {
+        money_place: node.place,
+        name,
+        kind: None,
+        nullable: false,
+        sensitive: false,
+        money: None,
+    };
+    let what = format!("column `{}`", shorten(&column.name.value));
+    if !matches!(node.value, Node::Map(_)) {
+        column.kind = form
+            .text(&what, node)
+            .and_then(|text| types::column_type(form, &text));
+        return column;
+    }
+    let Some(mut fields) = form.fields(&what, node, &["type", "nullable", "sensitive", "money"])
+    else {
+        return column;
+    };
+    column.kind = fields
+        .require(form, "type", "text")
+        .and_then(|node| form.text(&format!("type of {what}"), node))
+        .and_then(|text| types::column_type(form, &text));
+    column.nullable = form.flag(&format!("nullable of {what}"), fields.take("nullable"));
+    column.sensitive = form.flag(&format!("sensitive of {what}"), fields.take("sensitive"));
+    if let Some(node) = fields.take("money") {
+        column.money_place = node.place;
+        column.money = types::money(form, &what, node, column.kind);
+    }
+    column
+}
+
+fn paths(form: &mut Form, node: Placed<Node>) -> Option<Vec<PathDeclaration>> {
+    let entries = form.entries("entities", node)?;
+    Some(
+        entries
+            .into_iter()
+            .filter_map(|(entity, node)| path(form, entity, node))
+            .collect(),
+    )
+}
+
+fn path(form: &mut Form, entity: Placed<String>, node: Placed<Node>) -> Option<PathDeclaration> {
+    let place = node.place;
+    let what = format!("entity `{}`", shorten(&entity.value));
+    if !matches!(node.value, Node::Map(_)) {
+        let columns = form.texts(&what, node)?;
+        return Some(PathDeclaration {
+            entity,
+            through: None,
+            columns,
+            place,
+        });
+    }
+    let mut fields = form.fields(&what, node, &["through", "by"])?;
+    let through = fields.require(form, "through", "settlement");
+    let by = fields.require(form, "by", "[settlement_no]");
+    let through = through.and_then(|node| form.text(&format!("through of {what}"), node));
+    let columns = by.and_then(|node| form.texts(&format!("by of {what}"), node))?;
+    Some(PathDeclaration {
+        entity,
+        through: Some(through?),
+        columns,
+        place,
+    })
+}
+
+fn state(form: &mut Form, fields: &mut Fields, kind: TableKind) -> Option<StateDeclaration> {
+    if kind == TableKind::Events {
+        refuse_for_events(form, fields, "state", "remove it: a message never changes");
+        return None;
+    }
+    let node = fields.take("state")?;
+    let mut fields = form.fields("state", node, &["column", "values", "final"])?;
+    let column = fields.require(form, "column", "status");
+    let values = fields.require(form, "values", "[CREATED, SETTLED]");
+    let final_values = fields.require(form, "final", "[SETTLED]");
+    let column = column.and_then(|node| form.text("column of state", node));
+    let values = values.and_then(|node| form.texts("values of state", node));
+    let final_values = final_values.and_then(|node| form.texts("final of state", node));
+    let (column, values, final_values) = (column?, values?, final_values?);
+    for value in &final_values {
+        if !values.iter().any(|known| known.value == value.value) {
+            let remedy = suggest(
+                &value.value,
+                values.iter().map(|known| known.value.as_str()),
+            );
+            form.refuse(
+                value.place,
+                format!(
+                    "`{}` is final but not among the values",
+                    shorten(&value.value)
+                ),
+                remedy,
+            );
+        }
+    }
+    Some(StateDeclaration {
+        column,
+        values,
+        final_values,
+    })
+}
+
+fn entities(form: &mut Form, tree: Placed<Node>) -> Option<Vec<Entity>> {
+    let mut fields = form.fields("the file", tree, &["centinel", "entities"])?;
+    header(form, &mut fields, ENTITIES);
+    let node = fields.require(form, "entities", "{ order: { key: [order_no] } }")?;
+    let place = node.place;
+    let entries = form.entries("entities", node)?;
+    if entries.is_empty() {
+        form.refuse(
+            place,
+            "entities is empty",
+            "declare at least one, such as `order: { key: [order_no] }`",
+        );
+    }
+    let mut entities: Vec<_> = entries
+        .into_iter()
+        .map(|(name, node)| entity(form, name, node))
+        .collect();
+    entities.sort_by(|left, right| left.name.cmp(&right.name));
+    Some(entities)
+}
+
+/// An entity; with a mistake in it, it still has its name, so that tables may name it.
+fn entity(form: &mut Form, name: Placed<String>, node: Placed<Node>) -> Entity {
+    check_name(form.mistakes, form.file, &name);
+    let what = format!("entity `{}`", shorten(&name.value));
+    let mut entity = Entity {
+        name: name.value,
+        key: Vec::new(),
+        normalise: Vec::new(),
+        max_rows: MAX_ROWS,
+    };
+    let Some(mut fields) = form.fields(&what, node, &["key", "normalise", "max_rows"]) else {
+        return entity;
+    };
+    let key = fields.require(form, "key", "[order_no]");
+    for column in key
+        .and_then(|node| form.texts(&format!("key of {what}"), node))
+        .unwrap_or_default()
+    {
+        check_name(form.mistakes, form.file, &column);
+        entity.key.push(column.value);
+    }
+    if let Some(node) = fields.take("normalise") {
+        entity.normalise = normalise(form, &format!("normalise of {what}"), node);
+    }
+    entity.max_rows = form.number(
+        &format!("max_rows of {what}"),
+        fields.take("max_rows"),
+        1..=1_000_000,
+        MAX_ROWS,
+    );
+    entity
+}
+
+fn normalise(form: &mut Form, what: &str, node: Placed<Node>) -> Vec<Normalisation> {
+    let steps = [
+        ("trim", Normalisation::Trim),
+        ("upper", Normalisation::Upper),
+        ("lower", Normalisation::Lower),
+        ("strip_zeros", Normalisation::StripZeros),
+    ];
+    let texts = form.texts(what, node).unwrap_or_default();
+    let nodes = texts.into_iter().map(|text| Placed {
+        value: Node::Text(text.value),
+        place: text.place,
+    });
+    nodes
+        .filter_map(|node| form.choice(what, node, &steps))
+        .collect()
+}
