@@ -5,6 +5,7 @@
 
 mod amount;
 mod change;
+mod chunk;
 mod entity;
 mod finding;
 mod hole;
@@ -15,6 +16,7 @@ mod time;
 
 pub use amount::{Amount, AmountError};
 pub use change::{Images, Operation, TableChanges, Version};
+pub use chunk::{DecodedChunk, Line, LineContent, TransactionRow};
 pub use entity::{EntityId, EntityKey, SourceId, TableId};
 pub use finding::{Evidence, Finding, FindingId, Verdict, FINDING_SCHEMA};
 pub use hole::{Hole, HoleReason};

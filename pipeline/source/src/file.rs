@@ -1,0 +1,349 @@
+//! Files of lines, read in chunks that end where a line ends.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use centinel_model::Position;
+use sha2::{Digest, Sha256};
+
+use crate::hole::KEPT_BYTES;
+
+/// Whole lines of one input, not yet decoded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RawChunk {
+    /// Name of the input.
+    pub input: String,
+    /// SHA-256 of the input's first line, in hexadecimal.
+    pub first_line: String,
+    /// Bytes from the start of the input to the chunk's first byte, which begins a line.
+    pub offset: u64,
+    /// The lines with their line ends.
+    pub bytes: Vec<u8>,
+    /// Set when the chunk is the beginning of one line above the limit: how many bytes that line
+    /// has in all, its line end included.
+    pub oversized: Option<u64>,
+}
+
+/// How much is held in memory at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadLimits {
+    /// About how many bytes of lines one chunk has.
+    pub chunk_bytes: usize,
+    /// A line of more bytes than this is a hole.
+    pub max_line_bytes: usize,
+}
+
+impl Default for ReadLimits {
+    fn default() -> ReadLimits {
+        ReadLimits {
+            chunk_bytes: 4 << 20,
+            max_line_bytes: 16 << 20,
+        }
+    }
+}
+
+/// Why an input cannot be read on.
+#[derive(Debug, thiserror::Error)]
+pub enum InputError {
+    /// The operating system refused.
+    #[error("cannot read `{path}`: {cause}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        cause: io::Error,
+    },
+    /// The file is shorter than what was read of it.
+    #[error(
+        "`{path}` has {length} bytes, but {offset} were read of it before: it was truncated or replaced; \
+         put the old file back, or give the new one under a name of its own"
+    )]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that it has.
+        length: u64,
+        /// Bytes that were read.
+        offset: u64,
+    },
+    /// The file begins with another line than it did.
+    #[error(
+        "`{path}` no longer begins with the line it began with: it was replaced; \
+         put the old file back, or give the new one under a name of its own"
+    )]
+    Replaced {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The position does not stand at the start of a line.
+    #[error(
+        "byte {offset} of `{path}` is not the start of a line: the file was changed after it was read; \
+         put the old file back, or give the new one under a name of its own"
+    )]
+    NotAtLineStart {
+        /// The file.
+        path: PathBuf,
+        /// The position.
+        offset: u64,
+    },
+}
+
+/// A file of lines that is read from a position on, while it may still grow.
+#[derive(Debug)]
+pub struct FileInput {
+    path: PathBuf,
+    name: String,
+    limits: ReadLimits,
+    reader: BufReader<File>,
+    /// Everything before this was given out.
+    offset: u64,
+    /// Of the first line, once it was seen whole.
+    first_line: Option<String>,
+    /// Bytes behind `offset` that do not make a whole line yet.
+    rest: Vec<u8>,
+}
+
+impl FileInput {
+    /// Opens a file under a name, to be read from its start or from where it was left.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not the file that was read before.
+    pub fn open(
+        path: &Path,
+        name: &str,
+        resume: Option<&Position>,
+        limits: ReadLimits,
+    ) -> Result<FileInput, InputError> {
+        let unreadable = |cause| InputError::Unreadable {
+            path: path.to_owned(),
+            cause,
+        };
+        let file = File::open(path).map_err(unreadable)?;
+        let found = first_line_of(&file).map_err(unreadable)?;
+        let (offset, expected) = match resume {
+            Some(Position::File { offset, first_line }) => (*offset, first_line.as_str()),
+            None => (0, ""),
+        };
+        let mut input = FileInput {
+            path: path.to_owned(),
+            name: name.to_owned(),
+            limits,
+            reader: BufReader::with_capacity(READ_BYTES, file),
+            offset,
+            first_line: (found.whole || offset > 0).then(|| found.hash.clone()),
+            rest: Vec::new(),
+        };
+        let length = input.check_length(input.reader.get_ref())?;
+        if !expected.is_empty() && found.hash != expected {
+            return Err(InputError::Replaced {
+                path: path.to_owned(),
+            });
+        }
+        input.seek_to_line_start(length)?;
+        Ok(input)
+    }
+
+    /// The next lines, or `None` when there are no whole ones now. With `until_end` the file is taken
+    /// to be complete, so that a last line without line end is read too.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or was truncated or replaced meanwhile.
+    pub fn next_chunk(&mut self, until_end: bool) -> Result<Option<RawChunk>, InputError> {
+        self.fill()?;
+        let end = match memchr::memrchr(b'\n', &self.rest) {
+            Some(newline) => newline + 1,
+            None if self.rest.len() > self.limits.max_line_bytes => {
+                return self.oversized(until_end);
+            }
+            None if until_end => self.rest.len(),
+            None => 0,
+        };
+        if end == 0 {
+            self.check_unchanged()?;
+            return Ok(None);
+        }
+        let rest = self.rest.split_off(end);
+        let bytes = std::mem::replace(&mut self.rest, rest);
+        Ok(Some(self.give_out(bytes, None)))
+    }
+
+    /// Where the next chunk starts.
+    pub fn position(&self) -> Position {
+        Position::File {
+            offset: self.offset,
+            first_line: self.first_line.clone().unwrap_or_default(),
+        }
+    }
+
+    /// Reads on until a chunk is full, a line end was seen, or the line is above the limit.
+    fn fill(&mut self) -> Result<(), InputError> {
+        let mut wanted = self.limits.chunk_bytes.min(self.limits.max_line_bytes + 1);
+        loop {
+            let missing = wanted.saturating_sub(self.rest.len()) as u64;
+            let read = (&mut self.reader).take(missing).read_to_end(&mut self.rest);
+            let read = read.map_err(|cause| self.unreadable(cause))?;
+            let newline = memchr::memrchr(b'\n', &self.rest[self.rest.len() - read..]).is_some();
+            let full = self.rest.len() > self.limits.max_line_bytes;
+            if newline || full || (read as u64) < missing {
+                return Ok(());
+            }
+            wanted = (wanted * 2).min(self.limits.max_line_bytes + 1);
+        }
+    }
+
+    /// Passes over a line above the limit without holding it. Until its end was written nothing is
+    /// given out, and the next call starts over.
+    fn oversized(&mut self, until_end: bool) -> Result<Option<RawChunk>, InputError> {
+        let mut total = self.rest.len() as u64;
+        loop {
+            let buffer = self.reader.fill_buf();
+            let buffer = buffer.map_err(|cause| InputError::Unreadable {
+                path: self.path.clone(),
+                cause,
+            })?;
+            let newline = memchr::memchr(b'\n', buffer);
+            let step = newline.map_or(buffer.len(), |newline| newline + 1);
+            let ended = step == 0;
+            self.reader.consume(step);
+            total += step as u64;
+            if newline.is_some() || (ended && until_end) {
+                break;
+            }
+            if ended {
+                let back = self.offset + self.rest.len() as u64;
+                let sought = self.reader.seek(SeekFrom::Start(back));
+                sought.map_err(|cause| self.unreadable(cause))?;
+                return Ok(None);
+            }
+        }
+        let mut bytes = std::mem::take(&mut self.rest);
+        bytes.truncate(KEPT_BYTES);
+        bytes.shrink_to_fit();
+        Ok(Some(self.give_out(bytes, Some(total))))
+    }
+
+    fn give_out(&mut self, bytes: Vec<u8>, oversized: Option<u64>) -> RawChunk {
+        if self.first_line.is_none() {
+            self.first_line = Some(hash_of_first_line(&bytes));
+        }
+        let offset = self.offset;
+        self.offset += oversized.unwrap_or(bytes.len() as u64);
+        RawChunk {
+            input: self.name.clone(),
+            first_line: self.first_line.clone().unwrap_or_default(),
+            offset,
+            bytes,
+            oversized,
+        }
+    }
+}
+
+/// What the beginning of a file and its length tell about which file it is.
+impl FileInput {
+    fn unreadable(&self, cause: io::Error) -> InputError {
+        InputError::Unreadable {
+            path: self.path.clone(),
+            cause,
+        }
+    }
+
+    fn check_length(&self, file: &File) -> Result<u64, InputError> {
+        let length = file
+            .metadata()
+            .map_err(|cause| self.unreadable(cause))?
+            .len();
+        if length < self.offset {
+            return Err(InputError::Truncated {
+                path: self.path.clone(),
+                length,
+                offset: self.offset,
+            });
+        }
+        Ok(length)
+    }
+
+    /// Everything was read: is this still the file that stands under the path?
+    fn check_unchanged(&mut self) -> Result<(), InputError> {
+        let file = File::open(&self.path).map_err(|cause| self.unreadable(cause))?;
+        let length = self.check_length(&file)?;
+        let first_line = first_line_of(&file).map_err(|cause| self.unreadable(cause))?;
+        if self
+            .first_line
+            .as_ref()
+            .is_some_and(|expected| *expected != first_line.hash)
+        {
+            return Err(InputError::Replaced {
+                path: self.path.clone(),
+            });
+        }
+        if length != self.offset + self.rest.len() as u64 {
+            // It grew, or a copy of it was put in its place: read on in what stands there now.
+            self.reader = BufReader::with_capacity(READ_BYTES, file);
+            self.rest.clear();
+            self.seek_to_line_start(length)?;
+        }
+        Ok(())
+    }
+
+    fn seek_to_line_start(&mut self, length: u64) -> Result<(), InputError> {
+        let before = self.offset.saturating_sub(1);
+        self.reader
+            .seek(SeekFrom::Start(before))
+            .map_err(|cause| self.unreadable(cause))?;
+        if self.offset == 0 {
+            return Ok(());
+        }
+        let mut around = Vec::new();
+        let read = (&mut self.reader).take(2).read_to_end(&mut around);
+        read.map_err(|cause| self.unreadable(cause))?;
+        match around[..] {
+            [b'\n', ..] => {}
+            // The last line was read without its line end, and has got it since.
+            [_, b'\n'] => self.offset += 1,
+            _ if self.offset == length => {}
+            _ => {
+                return Err(InputError::NotAtLineStart {
+                    path: self.path.clone(),
+                    offset: self.offset,
+                });
+            }
+        }
+        self.reader
+            .seek(SeekFrom::Start(self.offset))
+            .map_err(|cause| self.unreadable(cause))?;
+        Ok(())
+    }
+}
+
+/// How much is asked of the operating system at once.
+const READ_BYTES: usize = 1 << 20;
+
+struct FirstLine {
+    hash: String,
+    /// Whether its end was seen, or it is too long to look for it.
+    whole: bool,
+}
+
+fn first_line_of(mut file: &File) -> io::Result<FirstLine> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut line = Vec::new();
+    BufReader::new(file)
+        .take(KEPT_BYTES as u64)
+        .read_until(b'\n', &mut line)?;
+    let whole = line.last() == Some(&b'\n') || line.len() == KEPT_BYTES;
+    Ok(FirstLine {
+        hash: hash_of_first_line(&line),
+        whole,
+    })
+}
+
+/// SHA-256 of the first line without its line end; of a long one, of its first MiB.
+fn hash_of_first_line(bytes: &[u8]) -> String {
+    let bytes = &bytes[..bytes.len().min(KEPT_BYTES)];
+    let line = &bytes[..memchr::memchr(b'\n', bytes).unwrap_or(bytes.len())];
+    Sha256::digest(line)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
