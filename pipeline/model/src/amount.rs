@@ -68,12 +68,18 @@ impl Amount {
             .and_then(|factor| units.checked_mul(factor))
             .filter(|units| precision >= 38 || *units < 10i128.pow(u32::from(precision)))
             .ok_or(AmountError::TooLarge(precision))?;
-        Ok(Amount { units: if negative { -units } else { units }, scale })
+        Ok(Amount {
+            units: if negative { -units } else { units },
+            scale,
+        })
     }
 
     /// The same amount without its sign, or `None` where that does not exist.
     pub fn absolute(self) -> Option<Amount> {
-        Some(Amount { units: self.units.checked_abs()?, scale: self.scale })
+        Some(Amount {
+            units: self.units.checked_abs()?,
+            scale: self.scale,
+        })
     }
 
     /// The exact sum, or `None` on overflow.
@@ -84,7 +90,9 @@ impl Amount {
     }
 
     fn rescaled(self, scale: u8) -> Option<i128> {
-        10i128.checked_pow(u32::from(scale - self.scale))?.checked_mul(self.units)
+        10i128
+            .checked_pow(u32::from(scale - self.scale))?
+            .checked_mul(self.units)
     }
 
     /// Without trailing zeros behind the point, so that equal amounts are written alike.
@@ -138,17 +146,30 @@ mod tests {
         assert_eq!(read("7.1000"), Ok("7.10".into()));
         assert_eq!(read("7.105"), Err(AmountError::TooFine(2)));
         assert_eq!(read("1000"), Err(AmountError::TooLarge(5)));
-        for text in ["", "-", ".", "1.", ".5", "1e2", " 1", "+1", "1,0", "NaN", "٣"] {
+        for text in [
+            "", "-", ".", "1.", ".5", "1e2", " 1", "+1", "1,0", "NaN", "٣",
+        ] {
             assert_eq!(read(text), Err(AmountError::Malformed), "{text}");
         }
     }
 
     #[test]
     fn equal_amounts_of_different_scales_are_equal() {
-        let left = Amount { units: 1_500, scale: 3 };
-        let right = Amount { units: 15, scale: 1 };
+        let left = Amount {
+            units: 1_500,
+            scale: 3,
+        };
+        let right = Amount {
+            units: 15,
+            scale: 1,
+        };
         assert_eq!(left, right);
         assert_eq!(left.checked_add(right), Some(Amount { units: 3, scale: 0 }));
-        assert!(Amount { units: -1, scale: 2 } < right);
+        assert!(
+            Amount {
+                units: -1,
+                scale: 2
+            } < right
+        );
     }
 }

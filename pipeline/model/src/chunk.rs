@@ -86,6 +86,8 @@ impl TransactionRow {
 impl DecodedChunk {
     /// Where the line after line `index` starts.
     pub fn line_end(&self, index: usize) -> u64 {
-        self.lines.get(index + 1).map_or(self.end, |line| line.offset)
+        self.lines
+            .get(index + 1)
+            .map_or(self.end, |line| line.offset)
     }
 }

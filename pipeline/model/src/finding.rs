@@ -23,7 +23,12 @@ impl FindingId {
             hash.update(part.as_bytes());
             hash.update([0]);
         }
-        FindingId(hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect())
+        FindingId(
+            hash.finalize()[..16]
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+        )
     }
 }
 

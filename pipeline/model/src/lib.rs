@@ -18,7 +18,7 @@ pub use amount::{Amount, AmountError};
 pub use change::{Images, Operation, TableChanges, Version};
 pub use chunk::{DecodedChunk, Line, LineContent, TransactionRow};
 pub use entity::{EntityId, EntityKey, SourceId, TableId};
-pub use finding::{Evidence, Finding, FindingId, Verdict, FINDING_SCHEMA};
+pub use finding::{Evidence, FINDING_SCHEMA, Finding, FindingId, Verdict};
 pub use hole::{Hole, HoleReason};
 pub use micro_batch::MicroBatch;
 pub use position::{Position, Positions};

@@ -75,7 +75,9 @@ impl Duration {
     /// Reads `500ms`, `30s`, `10m`, `24h` or `7d`; at most 3650 days.
     pub fn parse(text: &str) -> Result<Duration, DurationError> {
         let refuse = || DurationError(text.chars().take(40).collect());
-        let digits = text.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let digits = text
+            .trim()
+            .trim_end_matches(|c: char| c.is_ascii_alphabetic());
         let micros_per_unit: i64 = match &text.trim()[digits.len()..] {
             "ms" => 1_000,
             "s" => 1_000_000,
@@ -105,7 +107,12 @@ impl Duration {
 
 impl fmt::Display for Duration {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = [(86_400_000_000, "d"), (3_600_000_000, "h"), (60_000_000, "m"), (1_000_000, "s")];
+        let units = [
+            (86_400_000_000, "d"),
+            (3_600_000_000, "h"),
+            (60_000_000, "m"),
+            (1_000_000, "s"),
+        ];
         for (micros, unit) in units {
             if self.0 != 0 && self.0 % micros == 0 {
                 return write!(out, "{}{unit}", self.0 / micros);

@@ -1,1 +1,21 @@
-//! Placeholder.
+//! Keyed state: everything known of each entity, in one document, changed by one durable commit for
+//! each micro-batch.
+//!
+//! Rows are encoded by [`RowEncoder`], kept as versioned [`Record`]s in a document, and read back by
+//! [`RowDecoder`] into the columns that rules see.
+
+mod cache;
+mod codec;
+mod document;
+mod error;
+mod record;
+mod store;
+
+pub use cache::DocumentCache;
+pub use codec::{RowDecoder, RowEncoder, key_text, put_varint, take_bytes, take_u64};
+pub use document::{
+    Merged, StoredDocument, Wake, current_rows, merge, newest_commit, trim_history, write_document,
+};
+pub use error::StateError;
+pub use record::Record;
+pub use store::{Commit, Entry, FileStore, STATE_FORM, Store};

@@ -1,0 +1,84 @@
+//! Documents that were read or written lately.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+/// Documents by key, young and old. When the young ones fill half the budget they become the old ones,
+/// and the old ones are forgotten; a document that is asked for becomes young again. So a document
+/// that was put is there for at least the next half budget, which is what lets reading go on while the
+/// commit before is still being written.
+pub struct DocumentCache {
+    young: HashMap<Arc<[u8]>, Arc<[u8]>>,
+    old: HashMap<Arc<[u8]>, Arc<[u8]>>,
+    young_bytes: usize,
+    half_budget: usize,
+}
+
+/// What a key and its place in the map cost beside the bytes.
+const OVERHEAD: usize = 96;
+
+impl DocumentCache {
+    /// A cache of at most about `budget` bytes.
+    pub fn new(budget: usize) -> DocumentCache {
+        DocumentCache {
+            young: HashMap::new(),
+            old: HashMap::new(),
+            young_bytes: 0,
+            half_budget: budget / 2,
+        }
+    }
+
+    /// The document, if it is known here.
+    pub fn get(&mut self, key: &[u8]) -> Option<Arc<[u8]>> {
+        if let Some(document) = self.young.get(key) {
+            return Some(document.clone());
+        }
+        let (key, document) = self.old.remove_entry(key)?;
+        self.insert(key, document.clone());
+        Some(document)
+    }
+
+    /// Keeps a document as the newest.
+    pub fn put(&mut self, key: &[u8], document: Arc<[u8]>) {
+        self.old.remove(key);
+        self.insert(key.into(), document);
+    }
+
+    /// Makes room when half the budget is used. Only to be called when everything that was put has been
+    /// committed, or the newest of it could be lost between here and the store.
+    pub fn make_room(&mut self) {
+        if self.young_bytes >= self.half_budget {
+            self.old = std::mem::take(&mut self.young);
+            self.young_bytes = 0;
+        }
+    }
+
+    fn insert(&mut self, key: Arc<[u8]>, document: Arc<[u8]>) {
+        let cost = key.len() + document.len() + OVERHEAD;
+        let replaced = self
+            .young
+            .insert(key, document)
+            .map_or(0, |before| before.len() + OVERHEAD);
+        self.young_bytes = (self.young_bytes + cost).saturating_sub(replaced);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_stays_and_the_rest_is_forgotten() {
+        let mut cache = DocumentCache::new(4 * (1 + 4 + OVERHEAD));
+        for key in [b"a", b"b"] {
+            cache.put(key, Arc::from(&b"1234"[..]));
+        }
+        cache.make_room();
+        assert!(cache.get(b"a").is_some());
+        cache.put(b"c", Arc::from(&b"1234"[..]));
+        cache.make_room();
+        assert!(cache.get(b"a").is_some() && cache.get(b"c").is_some());
+        assert!(cache.get(b"b").is_none());
+    }
+}

@@ -1,0 +1,258 @@
+//! Everything known of one entity, in one value: the versions of its rows, its verdicts, its wake times.
+//!
+//! A document's records are a set: named by (table, primary key, version), joined by union, and the
+//! current row is the highest version. So the order in which changes arrive, and how often, cannot
+//! matter. A row that moves to another entity leaves a tombstone of that version behind, which needs
+//! nothing but the change itself: it names the old key in its image before.
+
+use centinel_model::{TableId, Timestamp};
+
+use crate::StateError;
+use crate::codec::{put_varint, take_bytes, take_u64};
+use crate::record::Record;
+
+/// The version of the persisted form: one byte 1, the length of the verdicts and the verdicts (bytes
+/// of the verdict stage), the number of wakes and the wakes, then records up to the end.
+const FORM: u8 = 1;
+
+/// When an entity must be looked at again: when the clock of this set of sources reaches this time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Wake {
+    /// Bit `i` is set for source `i`; the clock is the least progress among them.
+    pub sources: u64,
+    /// On the sources' clock.
+    pub at: Timestamp,
+}
+
+/// A document as stored, borrowed.
+#[derive(Clone, Debug, Default)]
+pub struct StoredDocument<'a> {
+    /// The verdict stage's own bytes.
+    pub verdicts: &'a [u8],
+    /// Sorted.
+    pub wakes: Vec<Wake>,
+    /// Sorted by [`Record::order`], each once.
+    pub records: Vec<Record<'a>>,
+}
+
+impl<'a> StoredDocument<'a> {
+    /// Reads the persisted form.
+    pub fn read(mut bytes: &'a [u8]) -> Result<StoredDocument<'a>, StateError> {
+        match take_bytes(&mut bytes, 1)?[0] {
+            FORM => {}
+            other => {
+                return Err(StateError::corrupt(format!(
+                    "documents of form {other} are not known"
+                )));
+            }
+        }
+        let length = take_u64(&mut bytes)? as usize;
+        let verdicts = take_bytes(&mut bytes, length)?;
+        let wakes = (0..take_u64(&mut bytes)?)
+            .map(|_| {
+                Ok(Wake {
+                    sources: take_u64(&mut bytes)?,
+                    at: Timestamp(take_u64(&mut bytes)? as i64),
+                })
+            })
+            .collect::<Result<Vec<_>, StateError>>()?;
+        let mut records = Vec::with_capacity(16);
+        while !bytes.is_empty() {
+            records.push(Record::read(&mut bytes)?);
+        }
+        Ok(StoredDocument {
+            verdicts,
+            wakes,
+            records,
+        })
+    }
+}
+
+/// Writes the persisted form.
+pub fn write_document(verdicts: &[u8], wakes: &[Wake], records: &[Record<'_>], out: &mut Vec<u8>) {
+    out.push(FORM);
+    put_varint(out, verdicts.len() as u128);
+    out.extend_from_slice(verdicts);
+    put_varint(out, wakes.len() as u128);
+    for wake in wakes {
+        put_varint(out, u128::from(wake.sources));
+        put_varint(out, wake.at.0.max(0) as u128);
+    }
+    for record in records {
+        record.write(out);
+    }
+}
+
+/// What a merge found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Merged {
+    /// Records that were not there before.
+    pub added: usize,
+    /// Records that were there already: deliveries repeated.
+    pub repeated: usize,
+}
+
+/// Adds `arrived` to `records`, which stay sorted and each once.
+pub fn merge<'a>(records: &mut Vec<Record<'a>>, arrived: &mut Vec<Record<'a>>) -> Merged {
+    arrived.sort_unstable_by_key(Record::order);
+    let before = records.len();
+    let mut repeated = 0;
+    let mut joined = Vec::with_capacity(before + arrived.len());
+    let mut old = records.drain(..).peekable();
+    for record in arrived.drain(..) {
+        while let Some(earlier) = old.next_if(|earlier| earlier.order() <= record.order()) {
+            joined.push(earlier);
+        }
+        if joined
+            .last()
+            .is_some_and(|last: &Record<'_>| last.order() == record.order())
+        {
+            repeated += 1;
+        } else {
+            joined.push(record);
+        }
+    }
+    joined.extend(old);
+    *records = joined;
+    Merged {
+        added: records.len() - before,
+        repeated,
+    }
+}
+
+/// Forgets the oldest replaced versions so that no row keeps more than `limit` of them beside the
+/// current one.
+pub fn trim_history(records: &mut Vec<Record<'_>>, limit: usize) {
+    if records.len() <= limit {
+        return;
+    }
+    let mut kept = Vec::with_capacity(records.len());
+    for row in records.chunk_by(|left, right| left.same_row(right)) {
+        kept.extend_from_slice(&row[row.len().saturating_sub(limit + 1)..]);
+    }
+    *records = kept;
+}
+
+/// The current version of every row that is not gone, in order of table and primary key.
+pub fn current_rows<'r, 'a>(records: &'r [Record<'a>]) -> impl Iterator<Item = &'r Record<'a>> {
+    records.iter().enumerate().filter_map(|(index, record)| {
+        let replaced = records
+            .get(index + 1)
+            .is_some_and(|next| next.same_row(record));
+        (!replaced && !record.is_tombstone()).then_some(record)
+    })
+}
+
+/// For each table below `tables` the newest commit time among its records, deletions included.
+pub fn newest_commit(records: &[Record<'_>], tables: usize) -> Vec<Timestamp> {
+    let mut newest = vec![Timestamp::MIN; tables];
+    for record in records {
+        let TableId(table) = record.table;
+        if let Some(time) = newest.get_mut(usize::from(table)) {
+            *time = (*time).max(record.committed_at);
+        }
+    }
+    newest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use centinel_model::{Operation, Version};
+
+    fn record(key: &'static str, sequence: u64, image: &'static str) -> Record<'static> {
+        Record {
+            table: TableId(3),
+            primary_key: key.as_bytes(),
+            version: Version {
+                epoch: 1,
+                sequence,
+                ordinal: 0,
+            },
+            operation: if image.is_empty() {
+                Operation::Delete
+            } else {
+                Operation::Update
+            },
+            committed_at: Timestamp(sequence as i64),
+            image: image.as_bytes(),
+        }
+    }
+
+    fn current(records: &[Record<'_>]) -> Vec<String> {
+        current_rows(records)
+            .map(|row| String::from_utf8_lossy(row.image).into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn a_replay_neither_rolls_back_nor_repeats() {
+        let [a, b, c] = [
+            record("k", 1, "A"),
+            record("k", 2, "B"),
+            record("k", 3, "C"),
+        ];
+        let mut records = Vec::new();
+        let mut repeated = 0;
+        for arrived in [vec![a, b], vec![a, b, c], vec![a], vec![b, a]] {
+            repeated += merge(&mut records, &mut arrived.clone()).repeated;
+            assert!(records.is_sorted_by_key(Record::order));
+        }
+        assert_eq!(
+            (current(&records), records.len(), repeated),
+            (vec!["C".into()], 3, 5)
+        );
+    }
+
+    #[test]
+    fn a_tombstone_outlives_older_versions_that_come_late() {
+        let mut records = Vec::new();
+        merge(
+            &mut records,
+            &mut vec![record("k", 5, ""), record("l", 1, "L")],
+        );
+        merge(&mut records, &mut vec![record("k", 4, "late")]);
+        assert_eq!(current(&records), ["L"]);
+        merge(&mut records, &mut vec![record("k", 6, "again")]);
+        assert_eq!(current(&records), ["again", "L"]);
+    }
+
+    #[test]
+    fn trimming_keeps_the_newest_versions_of_each_row() {
+        let mut records = vec![
+            record("k", 1, "1"),
+            record("k", 2, "2"),
+            record("k", 3, "3"),
+            record("l", 9, "9"),
+        ];
+        trim_history(&mut records, 1);
+        let kept: Vec<u64> = records
+            .iter()
+            .map(|record| record.version.sequence)
+            .collect();
+        assert_eq!(kept, [2, 3, 9]);
+    }
+
+    #[test]
+    fn documents_are_read_as_they_were_written() {
+        let records = vec![
+            record("k", 1, "one"),
+            record("k", 2, ""),
+            record("l", 300, "two"),
+        ];
+        let wakes = vec![Wake {
+            sources: 5,
+            at: Timestamp(77),
+        }];
+        let mut bytes = Vec::new();
+        write_document(b"verdicts", &wakes, &records, &mut bytes);
+        let read = StoredDocument::read(&bytes).unwrap();
+        assert_eq!(
+            (read.verdicts, read.wakes, read.records),
+            (&b"verdicts"[..], wakes, records)
+        );
+        for cut in 1..bytes.len() {
+            let _ = StoredDocument::read(&bytes[..cut]);
+        }
+    }
+}

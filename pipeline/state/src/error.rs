@@ -1,0 +1,47 @@
+/// Why state could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The disk or the store's file failed. Nothing of the last micro-batch was committed: mend the disk
+    /// and start again, reading resumes at the last commit.
+    #[error("state store: {0}")]
+    Store(String),
+    /// Bytes that this version did not write. Move the state folder away and read the sources again.
+    #[error("state is damaged: {0}; move the state folder away and read the sources again")]
+    Corrupt(String),
+    /// The state was written by a newer program. Use that program, or a new state folder.
+    #[error(
+        "the state in {path} has form {found}, this program knows up to {known}: use the newer program, or another state folder"
+    )]
+    TooNew {
+        /// The state folder.
+        path: String,
+        /// The form found.
+        found: u32,
+        /// The newest form known.
+        known: u32,
+    },
+    /// The state was written under other schemas. Use another state folder and read the sources again.
+    #[error(
+        "the state in {path} was written under other schemas: use another state folder and read the sources again, or restore the schemas"
+    )]
+    OtherSchemas {
+        /// The state folder.
+        path: String,
+    },
+    /// Another process has the state open.
+    #[error("the state in {path} is in use by another process: stop it first")]
+    InUse {
+        /// The state folder.
+        path: String,
+    },
+}
+
+impl StateError {
+    pub(crate) fn corrupt(message: impl Into<String>) -> StateError {
+        StateError::Corrupt(message.into())
+    }
+
+    pub(crate) fn store(error: impl std::fmt::Display) -> StateError {
+        StateError::Store(error.to_string())
+    }
+}

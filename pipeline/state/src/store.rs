@@ -1,0 +1,431 @@
+//! Where state lies on disk: a narrow trait, and the embedded store behind it.
+
+use std::path::{Path, PathBuf};
+
+use centinel_model::Timestamp;
+use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
+
+use crate::StateError;
+use crate::document::Wake;
+
+/// The newest form of the whole state this program reads and writes.
+pub const STATE_FORM: u32 = 1;
+
+/// A key and its value.
+pub type Entry = (Vec<u8>, Vec<u8>);
+
+/// Everything one micro-batch changes. It is written as a whole or not at all.
+#[derive(Clone, Debug, Default)]
+pub struct Commit {
+    /// Documents by key, replaced whole; quickest when sorted by key.
+    pub documents: Vec<Entry>,
+    /// Wakes that are no longer wanted.
+    pub wakes_removed: Vec<(Wake, Vec<u8>)>,
+    /// Wakes that are wanted now; removed ones go first.
+    pub wakes_added: Vec<(Wake, Vec<u8>)>,
+    /// Small named values, replaced whole: positions, progress, counters.
+    pub facts: Vec<(String, Vec<u8>)>,
+    /// Messages to deliver after the commit, by ascending sequence.
+    pub outbox: Vec<(u64, Vec<u8>)>,
+    /// Messages up to and including this sequence have been delivered and are forgotten.
+    pub delivered: u64,
+    /// Records that could not be read, by ascending number.
+    pub holes: Vec<(u64, Vec<u8>)>,
+}
+
+/// A durable store of documents and what is committed with them.
+pub trait Store: Send + Sync {
+    /// The documents with these keys, `None` where there is none; quickest when sorted by key.
+    fn documents(&self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StateError>;
+    /// Up to `limit` documents in order of key, after the given key.
+    fn documents_after(&self, key: Option<&[u8]>, limit: usize) -> Result<Vec<Entry>, StateError>;
+    /// Up to `limit` keys whose wake of this set of sources is at or before `until`, earliest first.
+    fn due(
+        &self,
+        sources: u64,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Wake, Vec<u8>)>, StateError>;
+    /// The sets of sources that have wakes.
+    fn wake_sets(&self) -> Result<Vec<u64>, StateError>;
+    /// A small named value.
+    fn fact(&self, name: &str) -> Result<Option<Vec<u8>>, StateError>;
+    /// Messages that were committed and not yet known as delivered, by ascending sequence.
+    fn undelivered(&self) -> Result<Vec<(u64, Vec<u8>)>, StateError>;
+    /// Records that could not be read, by ascending number, from `first`, at most `limit`.
+    fn holes(&self, first: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>, StateError>;
+    /// Makes all of it durable at once.
+    fn commit(&self, commit: &Commit) -> Result<(), StateError>;
+}
+
+const DOCUMENTS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("documents");
+const WAKES: TableDefinition<&[u8], ()> = TableDefinition::new("wakes");
+const FACTS: TableDefinition<&str, &[u8]> = TableDefinition::new("facts");
+const OUTBOX: TableDefinition<u64, &[u8]> = TableDefinition::new("outbox");
+const HOLES: TableDefinition<u64, &[u8]> = TableDefinition::new("holes");
+const FORM_FACT: &str = "form";
+const SCHEMAS_FACT: &str = "schemas";
+
+/// A store in one file of one folder, by redb: copy-on-write B-trees, one fsync for each commit.
+pub struct FileStore {
+    database: Database,
+}
+
+impl FileStore {
+    /// Opens or creates the state in `folder`. `schemas` is the catalog's fingerprint: rows written under
+    /// other schemas would be misread. `cache_bytes` bounds the store's own page cache.
+    pub fn open(folder: &Path, schemas: &str, cache_bytes: usize) -> Result<FileStore, StateError> {
+        std::fs::create_dir_all(folder).map_err(StateError::store)?;
+        let file: PathBuf = folder.join("state.redb");
+        let mut builder = Database::builder();
+        builder.set_cache_size(cache_bytes);
+        let database = builder.create(&file).map_err(|error| match error {
+            DatabaseError::DatabaseAlreadyOpen => StateError::InUse {
+                path: folder.display().to_string(),
+            },
+            other => StateError::Store(format!("cannot open {}: {other}", file.display())),
+        })?;
+        let store = FileStore { database };
+        store.create_tables()?;
+        store.check_form(folder)?;
+        store.check_schemas(folder, schemas)?;
+        Ok(store)
+    }
+
+    fn create_tables(&self) -> Result<(), StateError> {
+        let transaction = self.database.begin_write().map_err(StateError::store)?;
+        transaction
+            .open_table(DOCUMENTS)
+            .map_err(StateError::store)?;
+        transaction.open_table(WAKES).map_err(StateError::store)?;
+        transaction.open_table(FACTS).map_err(StateError::store)?;
+        transaction.open_table(OUTBOX).map_err(StateError::store)?;
+        transaction.open_table(HOLES).map_err(StateError::store)?;
+        transaction.commit().map_err(StateError::store)
+    }
+
+    fn check_form(&self, folder: &Path) -> Result<(), StateError> {
+        match self.fact(FORM_FACT)? {
+            None => self.commit(&Commit {
+                facts: vec![(FORM_FACT.into(), STATE_FORM.to_string().into_bytes())],
+                ..Commit::default()
+            }),
+            Some(bytes) => {
+                let found = std::str::from_utf8(&bytes)
+                    .ok()
+                    .and_then(|text| text.parse().ok());
+                match found {
+                    Some(found) if found <= STATE_FORM => Ok(()),
+                    Some(found) => Err(StateError::TooNew {
+                        path: folder.display().to_string(),
+                        found,
+                        known: STATE_FORM,
+                    }),
+                    None => Err(StateError::corrupt("its form is not a number")),
+                }
+            }
+        }
+    }
+
+    fn check_schemas(&self, folder: &Path, schemas: &str) -> Result<(), StateError> {
+        match self.fact(SCHEMAS_FACT)? {
+            None => self.commit(&Commit {
+                facts: vec![(SCHEMAS_FACT.into(), schemas.as_bytes().to_vec())],
+                ..Commit::default()
+            }),
+            Some(bytes) if bytes == schemas.as_bytes() => Ok(()),
+            Some(_) => Err(StateError::OtherSchemas {
+                path: folder.display().to_string(),
+            }),
+        }
+    }
+}
+
+fn wake_key(wake: &Wake, document: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(16 + document.len());
+    key.extend_from_slice(&wake.sources.to_be_bytes());
+    key.extend_from_slice(&(wake.at.0.max(0) as u64).to_be_bytes());
+    key.extend_from_slice(document);
+    key
+}
+
+fn read_wake_key(key: &[u8]) -> Result<(Wake, Vec<u8>), StateError> {
+    let (Some(sources), Some(at)) = (
+        key.first_chunk::<8>(),
+        key.get(8..).and_then(<[u8]>::first_chunk::<8>),
+    ) else {
+        return Err(StateError::corrupt("a wake is cut short"));
+    };
+    let wake = Wake {
+        sources: u64::from_be_bytes(*sources),
+        at: Timestamp(u64::from_be_bytes(*at) as i64),
+    };
+    Ok((wake, key[16..].to_vec()))
+}
+
+impl Store for FileStore {
+    fn documents(&self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StateError> {
+        let transaction = self.database.begin_read().map_err(StateError::store)?;
+        let table = transaction
+            .open_table(DOCUMENTS)
+            .map_err(StateError::store)?;
+        keys.iter()
+            .map(|key| {
+                Ok(table
+                    .get(*key)
+                    .map_err(StateError::store)?
+                    .map(|value| value.value().to_vec()))
+            })
+            .collect()
+    }
+
+    fn documents_after(&self, key: Option<&[u8]>, limit: usize) -> Result<Vec<Entry>, StateError> {
+        use std::ops::Bound;
+        let transaction = self.database.begin_read().map_err(StateError::store)?;
+        let table = transaction
+            .open_table(DOCUMENTS)
+            .map_err(StateError::store)?;
+        let from = key.map_or(Bound::Unbounded, Bound::Excluded);
+        table
+            .range::<&[u8]>((from, Bound::Unbounded))
+            .map_err(StateError::store)?
+            .take(limit)
+            .map(|entry| {
+                let (key, value) = entry.map_err(StateError::store)?;
+                Ok((key.value().to_vec(), value.value().to_vec()))
+            })
+            .collect()
+    }
+
+    fn due(
+        &self,
+        sources: u64,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Wake, Vec<u8>)>, StateError> {
+        let transaction = self.database.begin_read().map_err(StateError::store)?;
+        let table = transaction.open_table(WAKES).map_err(StateError::store)?;
+        let first = wake_key(
+            &Wake {
+                sources,
+                at: Timestamp(0),
+            },
+            &[],
+        );
+        let end = match until.0 {
+            i64::MAX => wake_key(
+                &Wake {
+                    sources,
+                    at: Timestamp(i64::MAX),
+                },
+                &[0xff; 16],
+            ),
+            time => wake_key(
+                &Wake {
+                    sources,
+                    at: Timestamp(time.max(-1) + 1),
+                },
+                &[],
+            ),
+        };
+        table
+            .range::<&[u8]>(first.as_slice()..end.as_slice())
+            .map_err(StateError::store)?
+            .take(limit)
+            .map(|entry| read_wake_key(entry.map_err(StateError::store)?.0.value()))
+            .collect()
+    }
+
+    fn wake_sets(&self) -> Result<Vec<u64>, StateError> {
+        let transaction = self.database.begin_read().map_err(StateError::store)?;
+        let table = transaction.open_table(WAKES).map_err(StateError::store)?;
+        let mut sets = Vec::new();
+        let mut from = vec![0u8; 8];
+        loop {
+            let mut range = table
+                .range::<&[u8]>(from.as_slice()..)
+                .map_err(StateError::store)?;
+            let Some(entry) = range.next() else {
+                return Ok(sets);
+            };
+            let (wake, _) = read_wake_key(entry.map_err(StateError::store)?.0.value())?;
+            sets.push(wake.sources);
+            let Some(next) = wake.sources.checked_add(1) else {
+                return Ok(sets);
+            };
+            from = next.to_be_bytes().to_vec();
+        }
+    }
+
+    fn fact(&self, name: &str) -> Result<Option<Vec<u8>>, StateError> {
+        let transaction = self.database.begin_read().map_err(StateError::store)?;
+        let table = transaction.open_table(FACTS).map_err(StateError::store)?;
+        Ok(table
+            .get(name)
+            .map_err(StateError::store)?
+            .map(|value| value.value().to_vec()))
+    }
+
+    fn undelivered(&self) -> Result<Vec<(u64, Vec<u8>)>, StateError> {
+        let transaction = self.database.begin_read().map_err(StateError::store)?;
+        let table = transaction.open_table(OUTBOX).map_err(StateError::store)?;
+        collect_numbered(table.iter().map_err(StateError::store)?)
+    }
+
+    fn holes(&self, first: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>, StateError> {
+        let transaction = self.database.begin_read().map_err(StateError::store)?;
+        let table = transaction.open_table(HOLES).map_err(StateError::store)?;
+        collect_numbered(table.range(first..).map_err(StateError::store)?.take(limit))
+    }
+
+    fn commit(&self, commit: &Commit) -> Result<(), StateError> {
+        let transaction = self.database.begin_write().map_err(StateError::store)?;
+        {
+            let mut documents = transaction
+                .open_table(DOCUMENTS)
+                .map_err(StateError::store)?;
+            for (key, value) in &commit.documents {
+                documents
+                    .insert(key.as_slice(), value.as_slice())
+                    .map_err(StateError::store)?;
+            }
+            let mut wakes = transaction.open_table(WAKES).map_err(StateError::store)?;
+            for (wake, document) in &commit.wakes_removed {
+                wakes
+                    .remove(wake_key(wake, document).as_slice())
+                    .map_err(StateError::store)?;
+            }
+            for (wake, document) in &commit.wakes_added {
+                wakes
+                    .insert(wake_key(wake, document).as_slice(), ())
+                    .map_err(StateError::store)?;
+            }
+            let mut facts = transaction.open_table(FACTS).map_err(StateError::store)?;
+            for (name, value) in &commit.facts {
+                facts
+                    .insert(name.as_str(), value.as_slice())
+                    .map_err(StateError::store)?;
+            }
+            let mut outbox = transaction.open_table(OUTBOX).map_err(StateError::store)?;
+            outbox
+                .retain_in(..=commit.delivered, |_, _| false)
+                .map_err(StateError::store)?;
+            for (sequence, message) in &commit.outbox {
+                outbox
+                    .insert(sequence, message.as_slice())
+                    .map_err(StateError::store)?;
+            }
+            let mut holes = transaction.open_table(HOLES).map_err(StateError::store)?;
+            for (number, hole) in &commit.holes {
+                holes
+                    .insert(number, hole.as_slice())
+                    .map_err(StateError::store)?;
+            }
+        }
+        transaction.commit().map_err(StateError::store)
+    }
+}
+
+type NumberedEntry<'a> = Result<
+    (
+        redb::AccessGuard<'a, u64>,
+        redb::AccessGuard<'a, &'static [u8]>,
+    ),
+    redb::StorageError,
+>;
+
+fn collect_numbered<'a>(
+    entries: impl Iterator<Item = NumberedEntry<'a>>,
+) -> Result<Vec<(u64, Vec<u8>)>, StateError> {
+    entries
+        .map(|entry| {
+            let (number, bytes) = entry.map_err(StateError::store)?;
+            Ok((number.value(), bytes.value().to_vec()))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wake(sources: u64, at: i64) -> Wake {
+        Wake {
+            sources,
+            at: Timestamp(at),
+        }
+    }
+
+    #[test]
+    fn what_one_commit_wrote_is_there_after_opening_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FileStore::open(folder.path(), "schemas-1", 1 << 20).unwrap();
+        store
+            .commit(&Commit {
+                documents: vec![
+                    (b"a".to_vec(), b"1".to_vec()),
+                    (b"b".to_vec(), b"2".to_vec()),
+                ],
+                wakes_added: vec![(wake(1, 10), b"a".to_vec()), (wake(3, 5), b"b".to_vec())],
+                facts: vec![("positions".into(), b"{}".to_vec())],
+                outbox: vec![(1, b"m1".to_vec()), (2, b"m2".to_vec())],
+                holes: vec![(1, b"hole".to_vec())],
+                ..Commit::default()
+            })
+            .unwrap();
+        store
+            .commit(&Commit {
+                delivered: 1,
+                wakes_removed: vec![(wake(3, 5), b"b".to_vec())],
+                ..Commit::default()
+            })
+            .unwrap();
+        drop(store);
+        let store = FileStore::open(folder.path(), "schemas-1", 1 << 20).unwrap();
+        let found = store.documents(&[b"a", b"b", b"c"]).unwrap();
+        assert_eq!(found, [Some(b"1".to_vec()), Some(b"2".to_vec()), None]);
+        assert_eq!(
+            store.documents_after(Some(b"a"), 9).unwrap(),
+            [(b"b".to_vec(), b"2".to_vec())]
+        );
+        assert_eq!(store.wake_sets().unwrap(), [1]);
+        assert_eq!(store.due(1, Timestamp(9), 9).unwrap(), []);
+        assert_eq!(
+            store.due(1, Timestamp(10), 9).unwrap(),
+            [(wake(1, 10), b"a".to_vec())]
+        );
+        assert_eq!(store.due(1, Timestamp::MAX, 9).unwrap().len(), 1);
+        assert_eq!(store.undelivered().unwrap(), [(2, b"m2".to_vec())]);
+        assert_eq!(store.holes(0, 9).unwrap().len(), 1);
+        assert_eq!(store.fact("positions").unwrap(), Some(b"{}".to_vec()));
+    }
+
+    #[test]
+    fn other_schemas_newer_forms_and_a_second_process_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FileStore::open(folder.path(), "schemas-1", 1 << 20).unwrap();
+        let second = FileStore::open(folder.path(), "schemas-1", 1 << 20);
+        assert!(matches!(second, Err(StateError::InUse { .. })));
+        store
+            .commit(&Commit {
+                facts: vec![(FORM_FACT.into(), b"2".to_vec())],
+                ..Commit::default()
+            })
+            .unwrap();
+        drop(store);
+        let newer = FileStore::open(folder.path(), "schemas-1", 1 << 20);
+        assert!(matches!(
+            newer,
+            Err(StateError::TooNew {
+                found: 2,
+                known: 1,
+                ..
+            })
+        ));
+
+        let folder = tempfile::tempdir().unwrap();
+        drop(FileStore::open(folder.path(), "schemas-1", 1 << 20).unwrap());
+        let other = FileStore::open(folder.path(), "schemas-2", 1 << 20);
+        assert!(matches!(other, Err(StateError::OtherSchemas { .. })));
+    }
+}
