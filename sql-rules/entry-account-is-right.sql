@@ -21,5 +21,5 @@ JOIN settlement s ON s.settlement_no = e.settlement_no
 LEFT JOIN (SELECT order_no, MIN(channel) AS channel
            FROM payment WHERE status = 'PAID' GROUP BY order_no) p ON p.order_no = s.order_no
 WHERE e.status = 'BOOKED'
-  AND (e.account_type = 'MERCHANT_PAYABLE' AND e.account_no <> 'MP-' || s.merchant_no
-       OR e.account_type = 'CLEARING' AND e.account_no <> 'CLR-' || p.channel)
+  AND ((e.account_type = 'MERCHANT_PAYABLE' AND e.account_no <> 'MP-' || s.merchant_no)
+    OR (e.account_type = 'CLEARING' AND e.account_no <> 'CLR-' || p.channel))

@@ -14,7 +14,9 @@ retry_interval: 10s
 status: stable
 runbook: Recompute the bill; when many bills differ at once, look at the last release of billing.
 --- */
-SELECT order_no, bill_no, fee_base, fee_rate, fee,
-       fee - ROUND(fee_base * fee_rate, 2) AS difference
-FROM billing
-WHERE status = 'BILLED' AND fee <> ROUND(fee_base * fee_rate, 2)
+SELECT b.order_no, b.bill_no, b.fee_base, b.fee_rate, b.fee, b.fee_due,
+       b.fee - b.fee_due AS difference
+FROM (SELECT order_no, bill_no, fee_base, fee_rate, fee,
+             CAST(ROUND(fee_base * fee_rate, 2) AS DECIMAL(20, 2)) AS fee_due
+      FROM billing WHERE status = 'BILLED') b
+WHERE b.fee <> b.fee_due

@@ -15,7 +15,7 @@ status: stable
 runbook: Correct the rate table of billing (WX 0.6 %, ALI 0.55 %, CARD 0.8 %) and bill the order anew.
 --- */
 SELECT b.order_no, b.bill_no, p.channel, b.fee_base, b.fee_rate, p.agreed_rate, b.fee,
-       b.fee - ROUND(b.fee_base * p.agreed_rate, 2) AS difference
+       b.fee - CAST(ROUND(b.fee_base * p.agreed_rate, 2) AS DECIMAL(20, 2)) AS difference
 FROM billing b
 JOIN (SELECT order_no, MIN(channel) AS channel,
              CASE MIN(channel) WHEN 'WX' THEN 0.0060 WHEN 'ALI' THEN 0.0055 WHEN 'CARD' THEN 0.0080 END AS agreed_rate
