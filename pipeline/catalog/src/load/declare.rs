@@ -2,24 +2,21 @@
 
 use centinel_model::Duration;
 
+use super::columns::{columns, message_id};
+use super::entities::entities;
 use super::form::{Fields, Form};
 use super::mistakes::{Mistakes, SourceFile, check_name, shorten, suggest};
-use super::types;
 use super::yaml::{Node, Place, Placed};
-use crate::{ColumnType, Entity, Money, Normalisation, TableKind};
+use crate::{ColumnType, Entity, Money, TableKind};
 
 /// The header of a file that describes a table or an event.
 const SCHEMA: &str = "schema/1";
 /// The header of the file that describes the entities.
-const ENTITIES: &str = "entities/1";
+pub(super) const ENTITIES: &str = "entities/1";
 /// How long a row stays in state after it came to rest, unless declared.
 const LOOKBACK: Duration = Duration::seconds(90 * 86_400);
 /// How long a row waits for its link's target, unless declared.
 const LINK_PATIENCE: Duration = Duration::seconds(600);
-/// Rows that make an entity undetermined, unless declared.
-const MAX_ROWS: u64 = 10_000;
-/// The most columns of one table, as in MySQL.
-const MAX_COLUMNS: usize = 4096;
 
 /// What all files declare.
 #[derive(Debug, Default)]
@@ -124,7 +121,8 @@ fn declares_entities(node: &Node) -> bool {
     }
 }
 
-fn header(form: &mut Form, fields: &mut Fields, expected: &str) {
+/// Checks the header.
+pub(super) fn header(form: &mut Form, fields: &mut Fields, expected: &str) {
     let Some(node) = fields.require(form, "centinel", expected) else {
         return;
     };
@@ -266,22 +264,6 @@ fn label(
     Some(text)
 }
 
-fn message_id(place: Place) -> ColumnDeclaration {
-    let name = Placed {
-        value: "message_id".to_owned(),
-        place,
-    };
-    let kind = Some(ColumnType::Text);
-    ColumnDeclaration {
-        name,
-        kind,
-        nullable: false,
-        sensitive: false,
-        money: None,
-        money_place: place,
-    }
-}
-
 fn primary_key(
     form: &mut Form,
     fields: &mut Fields,
@@ -313,78 +295,6 @@ fn refuse_for_events(form: &mut Form, fields: &mut Fields, field: &str, remedy: 
         form.refuse(place, format!("an event declares no `{field}`"), remedy);
         fields.take(field);
     }
-}
-
-fn columns(form: &mut Form, fields: &mut Fields, kind: TableKind) -> Vec<ColumnDeclaration> {
-    let Some(node) = fields.require(form, "columns", "{ settlement_no: text }") else {
-        return Vec::new();
-    };
-    let place = node.place;
-    let Some(entries) = form.entries("columns", node) else {
-        return Vec::new();
-    };
-    if entries.is_empty() {
-        form.refuse(
-            place,
-            "columns is empty",
-            "declare every column, such as `settlement_no: text`",
-        );
-    }
-    if entries.len() > MAX_COLUMNS {
-        form.refuse(
-            place,
-            format!("{} columns", entries.len()),
-            format!("declare at most {MAX_COLUMNS}"),
-        );
-        return Vec::new();
-    }
-    let mut columns = Vec::with_capacity(entries.len());
-    for (name, node) in entries {
-        if kind == TableKind::Events && name.value == "message_id" {
-            form.refuse(
-                name.place,
-                "an event does not declare `message_id`",
-                "remove it: every event has it as its first column",
-            );
-            continue;
-        }
-        check_name(form.mistakes, form.file, &name);
-        columns.push(column(form, name, node));
-    }
-    columns
-}
-
-fn column(form: &mut Form, name: Placed<String>, node: Placed<Node>) -> ColumnDeclaration {
-    let mut column = ColumnDeclaration {
-        money_place: node.place,
-        name,
-        kind: None,
-        nullable: false,
-        sensitive: false,
-        money: None,
-    };
-    let what = format!("column `{}`", shorten(&column.name.value));
-    if !matches!(node.value, Node::Map(_)) {
-        column.kind = form
-            .text(&what, node)
-            .and_then(|text| types::column_type(form, &text));
-        return column;
-    }
-    let Some(mut fields) = form.fields(&what, node, &["type", "nullable", "sensitive", "money"])
-    else {
-        return column;
-    };
-    column.kind = fields
-        .require(form, "type", "text")
-        .and_then(|node| form.text(&format!("type of {what}"), node))
-        .and_then(|text| types::column_type(form, &text));
-    column.nullable = form.flag(&format!("nullable of {what}"), fields.take("nullable"));
-    column.sensitive = form.flag(&format!("sensitive of {what}"), fields.take("sensitive"));
-    if let Some(node) = fields.take("money") {
-        column.money_place = node.place;
-        column.money = types::money(form, &what, node, column.kind);
-    }
-    column
 }
 
 fn paths(form: &mut Form, node: Placed<Node>) -> Option<Vec<PathDeclaration>> {
@@ -457,75 +367,4 @@ fn state(form: &mut Form, fields: &mut Fields, kind: TableKind) -> Option<StateD
         values,
         final_values,
     })
-}
-
-fn entities(form: &mut Form, tree: Placed<Node>) -> Option<Vec<Entity>> {
-    let mut fields = form.fields("the file", tree, &["centinel", "entities"])?;
-    header(form, &mut fields, ENTITIES);
-    let node = fields.require(form, "entities", "{ order: { key: [order_no] } }")?;
-    let place = node.place;
-    let entries = form.entries("entities", node)?;
-    if entries.is_empty() {
-        form.refuse(
-            place,
-            "entities is empty",
-            "declare at least one, such as `order: { key: [order_no] }`",
-        );
-    }
-    let mut entities: Vec<_> = entries
-        .into_iter()
-        .map(|(name, node)| entity(form, name, node))
-        .collect();
-    entities.sort_by(|left, right| left.name.cmp(&right.name));
-    Some(entities)
-}
-
-/// An entity; with a mistake in it, it still has its name, so that tables may name it.
-fn entity(form: &mut Form, name: Placed<String>, node: Placed<Node>) -> Entity {
-    check_name(form.mistakes, form.file, &name);
-    let what = format!("entity `{}`", shorten(&name.value));
-    let mut entity = Entity {
-        name: name.value,
-        key: Vec::new(),
-        normalise: Vec::new(),
-        max_rows: MAX_ROWS,
-    };
-    let Some(mut fields) = form.fields(&what, node, &["key", "normalise", "max_rows"]) else {
-        return entity;
-    };
-    let key = fields.require(form, "key", "[order_no]");
-    for column in key
-        .and_then(|node| form.texts(&format!("key of {what}"), node))
-        .unwrap_or_default()
-    {
-        check_name(form.mistakes, form.file, &column);
-        entity.key.push(column.value);
-    }
-    if let Some(node) = fields.take("normalise") {
-        entity.normalise = normalise(form, &format!("normalise of {what}"), node);
-    }
-    entity.max_rows = form.number(
-        &format!("max_rows of {what}"),
-        fields.take("max_rows"),
-        1..=1_000_000,
-        MAX_ROWS,
-    );
-    entity
-}
-
-fn normalise(form: &mut Form, what: &str, node: Placed<Node>) -> Vec<Normalisation> {
-    let steps = [
-        ("trim", Normalisation::Trim),
-        ("upper", Normalisation::Upper),
-        ("lower", Normalisation::Lower),
-        ("strip_zeros", Normalisation::StripZeros),
-    ];
-    let texts = form.texts(what, node).unwrap_or_default();
-    let nodes = texts.into_iter().map(|text| Placed {
-        value: Node::Text(text.value),
-        place: text.place,
-    });
-    nodes
-        .filter_map(|node| form.choice(what, node, &steps))
-        .collect()
 }

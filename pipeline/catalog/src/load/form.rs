@@ -122,6 +122,18 @@ impl Form<'_> {
                 );
                 None
             }
+            Node::Cut(value) => {
+                let problem = format!("`{}` stands in braces without quotes", shorten(&value));
+                self.refuse(
+                    node.place,
+                    problem,
+                    format!(
+                        "write \"{}\": YAML ends a text in braces at a comma",
+                        shorten(&value)
+                    ),
+                );
+                None
+            }
             Node::List(_) | Node::Map(_) => {
                 self.refuse(
                     node.place,

@@ -1,8 +1,11 @@
 //! `schemas/*.yaml` → [`Catalog`]: files are read into values that know their place (`yaml`), values into
 //! declarations (`declare`), declarations checked against each other and into the catalog (`resolve`).
 
+mod columns;
 mod declare;
+mod entities;
 mod form;
+mod links;
 mod mistakes;
 mod resolve;
 mod types;

@@ -29,6 +29,8 @@ pub(super) enum Node {
     /// Nothing at all, `~` or `null`.
     Empty,
     Text(String),
+    /// Text that YAML cut at a comma, put together again: `decimal(18,2)` in braces without quotes.
+    Cut(String),
     List(Vec<Placed<Node>>),
     Map(Vec<(Placed<String>, Placed<Node>)>),
 }
@@ -169,15 +171,38 @@ impl<'a> Reader<'a> {
             };
             let (event, place) = self.next()?;
             let value = self.node(event, place, depth + 1)?;
-            entries.push((
-                Placed {
+            if !joins_cut_text(&mut entries, &name, key.place, &value.value) {
+                let key = Placed {
                     value: name,
                     place: key.place,
-                },
-                value,
-            ));
+                };
+                entries.push((key, value));
+            }
         }
     }
+}
+
+/// In braces YAML ends a plain text at a comma, so `{ type: decimal(18,2) }` reads as two fields. Puts the
+/// second into the value of the first, so that one mistake is told and not three.
+fn joins_cut_text(
+    entries: &mut [(Placed<String>, Placed<Node>)],
+    rest: &str,
+    place: Place,
+    value: &Node,
+) -> bool {
+    let Some((_, last)) = entries.last_mut() else {
+        return false;
+    };
+    let Node::Text(begin) = &last.value else {
+        return false;
+    };
+    let cut = begin.contains('(') && !begin.contains(')') && rest.ends_with(')');
+    let joins = cut && matches!(value, Node::Empty);
+    if joins {
+        last.value = Node::Cut(format!("{begin},{rest}"));
+        last.place.end = place.end;
+    }
+    joins
 }
 
 fn scalar(text: &str, style: ScalarStyle) -> Node {

@@ -1,0 +1,313 @@
+use std::path::Path;
+
+use centinel_catalog::{
+    Catalog, ColumnType, Currency, EntityPath, Money, MoneyUnit, Normalisation, TableKind, load,
+};
+use centinel_model::Duration;
+
+use crate::folder::Folder;
+
+fn schemas() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../schemas"))
+}
+
+fn loaded(path: &Path) -> Catalog {
+    load(path).unwrap_or_else(|mistakes| {
+        let rendered: Vec<_> = mistakes
+            .into_iter()
+            .map(|mistake| mistake.rendered)
+            .collect();
+        panic!("{}", rendered.join("\n\n"))
+    })
+}
+
+#[test]
+fn the_shipped_schemas_describe_the_reference_platform() {
+    let catalog = loaded(schemas());
+    let listed: Vec<String> = catalog
+        .tables
+        .iter()
+        .map(|table| {
+            let entities = table.entities.iter().map(|path| match path {
+                EntityPath::Direct { entity, .. } => catalog.entity(*entity).name.clone(),
+                EntityPath::Through { entity, target, .. } => {
+                    format!(
+                        "{} via {}",
+                        catalog.entity(*entity).name,
+                        catalog.table(*target).name
+                    )
+                }
+            });
+            let entities: Vec<_> = entities.collect();
+            format!(
+                "{} {} [{}]",
+                table.name,
+                table.columns.len(),
+                entities.join(", ")
+            )
+        })
+        .collect();
+    assert_eq!(
+        listed,
+        [
+            "accounting_entry 9 [order via settlement]",
+            "accounting_entry_booked 5 [order via settlement]",
+            "billing 8 [merchant, order]",
+            "cash_out 7 [cash_out, merchant]",
+            "cash_out_sent 5 [cash_out, merchant]",
+            "payment 11 [merchant, order]",
+            "payment_completed 6 [order]",
+            "refund 9 [merchant, order]",
+            "refund_completed 5 [order]",
+            "settlement 10 [cash_out, merchant, order]",
+            "settlement_completed 5 [order]",
+        ]
+    );
+    assert_eq!(catalog.sources.len(), 7);
+    assert!(
+        catalog
+            .tables
+            .iter()
+            .all(|table| table.changed_at.is_some())
+    );
+    let order = catalog.entity(catalog.entity_id("order").unwrap());
+    assert_eq!(order.normalise, [Normalisation::Trim, Normalisation::Upper]);
+    assert_eq!(order.max_rows, 10_000);
+}
+
+#[test]
+fn shipped_money_and_personal_data_are_marked() {
+    let catalog = loaded(schemas());
+    let mut money = Vec::new();
+    let mut sensitive = Vec::new();
+    for table in &catalog.tables {
+        for column in &table.columns {
+            if let Some(Money {
+                currency,
+                unit,
+                minor_digits,
+            }) = &column.money
+            {
+                assert_eq!(
+                    (currency, *minor_digits),
+                    (&Currency::Fixed("CNY".into()), 2)
+                );
+                money.push(format!("{}.{} {unit:?}", table.name, column.name));
+            }
+            if column.sensitive {
+                sensitive.push(format!("{}.{}", table.name, column.name));
+            }
+        }
+    }
+    assert_eq!(
+        money,
+        [
+            "accounting_entry.amount Minor",
+            "accounting_entry_booked.amount Minor",
+            "billing.fee_base Major",
+            "billing.fee Major",
+            "cash_out.amount Major",
+            "cash_out_sent.amount Major",
+            "payment.amount Major",
+            "payment_completed.amount Major",
+            "refund.amount Major",
+            "refund_completed.amount Major",
+            "settlement.amount Minor",
+            "settlement_completed.amount Minor",
+        ]
+    );
+    assert_eq!(
+        sensitive,
+        [
+            "cash_out.bank_card",
+            "payment.payer_account",
+            "payment.card_no"
+        ]
+    );
+}
+
+#[test]
+fn every_field_reaches_the_catalog() {
+    let catalog = Folder::right().load().unwrap();
+    assert_eq!(
+        catalog.sources,
+        ["accounting-db", "business-events", "settlement-db"]
+    );
+    let settlement = catalog.table(catalog.table_id("settlement").unwrap());
+    assert_eq!(settlement.system, "settlement");
+    assert_eq!(catalog.source(settlement.source), "settlement-db");
+    assert_eq!(settlement.primary_key, [0]);
+    assert_eq!(settlement.lookback, Duration::seconds(30 * 86_400));
+    assert_eq!(settlement.link_patience, Duration::seconds(300));
+    assert_eq!(settlement.changed_at, Some(8));
+    let state = settlement.state.as_ref().unwrap();
+    assert_eq!((state.column, state.values.len()), (7, 2));
+    assert_eq!(state.final_values, ["SETTLED"]);
+    assert_eq!(
+        settlement.columns[5].kind,
+        ColumnType::Decimal {
+            precision: 9,
+            scale: 6
+        }
+    );
+    assert!(settlement.columns[6].sensitive && !settlement.columns[5].sensitive);
+    assert!(settlement.columns[2].nullable && !settlement.columns[1].nullable);
+    let amount = settlement.columns[4].money.as_ref().unwrap();
+    assert_eq!((amount.unit, amount.minor_digits), (MoneyUnit::Minor, 2));
+    let (batch, order) = (
+        catalog.entity_id("batch").unwrap(),
+        catalog.entity_id("order").unwrap(),
+    );
+    let direct = |entity, columns: &[usize]| EntityPath::Direct {
+        entity,
+        columns: columns.to_vec(),
+    };
+    assert_eq!(
+        settlement.entities,
+        [direct(batch, &[2, 3]), direct(order, &[1])]
+    );
+    let entry = catalog.table(catalog.table_id("entry").unwrap());
+    let target = catalog.table_id("settlement").unwrap();
+    assert_eq!(
+        entry.entities,
+        [EntityPath::Through {
+            entity: order,
+            columns: vec![1],
+            target
+        }]
+    );
+    assert_eq!(
+        entry.columns[4].money.as_ref().unwrap().currency,
+        Currency::Column("currency".into())
+    );
+    assert_eq!((entry.state.is_none(), entry.changed_at), (true, None));
+    assert_eq!(entry.lookback, Duration::seconds(90 * 86_400));
+    assert_eq!(entry.link_patience, Duration::seconds(600));
+    assert_eq!(catalog.entity(order).max_rows, 500);
+}
+
+#[test]
+fn an_event_has_its_message_id_first_and_as_its_key() {
+    let catalog = Folder::right().load().unwrap();
+    let settled = catalog.table(catalog.table_id("settled").unwrap());
+    assert_eq!(settled.kind, TableKind::Events);
+    assert_eq!(
+        (settled.columns[0].name.as_str(), settled.columns[0].kind),
+        ("message_id", ColumnType::Text)
+    );
+    assert_eq!(
+        (&settled.primary_key, settled.changed_at),
+        (&vec![0], Some(2))
+    );
+}
+
+#[test]
+fn the_examples_of_the_readme_load_together() {
+    let readme = std::fs::read_to_string(schemas().join("README.md")).unwrap();
+    let folder = Folder::empty();
+    let mut count = 0;
+    for block in readme.split("```yaml\n# ").skip(1) {
+        let (name, rest) = block.split_once('\n').unwrap();
+        folder.write(name, rest.split("```").next().unwrap());
+        count += 1;
+    }
+    assert_eq!(count, 4);
+    assert_eq!(loaded(folder.path()).tables.len(), 3);
+}
+
+#[test]
+fn the_fingerprint_follows_what_shapes_stored_rows_only() {
+    let right = Folder::right().load().unwrap();
+    let changed = |file: &str, old: &str, new: &str| {
+        let folder = Folder::right();
+        folder.replace(file, old, new);
+        folder.load().unwrap().fingerprint()
+    };
+    let table = "settlement.yaml";
+    assert_eq!(
+        right.fingerprint(),
+        changed(table, "lookback: 30d", "lookback: 31d")
+    );
+    assert_eq!(
+        right.fingerprint(),
+        changed(table, "unit: minor", "unit: major")
+    );
+    assert_eq!(
+        right.fingerprint(),
+        changed(
+            table,
+            "payer: { type: text, sensitive: true }",
+            "payer: text"
+        )
+    );
+    let shaping = [
+        (table, "rate: decimal(9,6)", "rate: decimal(9,5)"),
+        (table, "  rate:", "  share:"),
+        (table, "[settlement_no]", "[settlement_no, status]"),
+        (table, "source: settlement-db", "source: other-db"),
+        (table, "  batch: [batch_no, batch_day]\n", ""),
+        ("entities.yaml", "[trim, upper]", "[trim]"),
+        ("entities.yaml", "key: [order_no]", "key: [number]"),
+        ("settled.yaml", "event: settled", "event: settled_once"),
+        (
+            "entry.yaml",
+            "  order: { through: settlement, by: [settlement_no] }",
+            "  order: [settlement_no]",
+        ),
+    ];
+    let mut seen = std::collections::BTreeSet::from([right.fingerprint()]);
+    for (file, old, new) in shaping {
+        // A longer key of the target would break the link; that case unlinks it first.
+        let folder = Folder::right();
+        if old == "[settlement_no]" {
+            folder.replace(
+                "entry.yaml",
+                "{ through: settlement, by: [settlement_no] }",
+                "[settlement_no]",
+            );
+            seen.insert(folder.load().unwrap().fingerprint());
+        }
+        let before = seen.len();
+        folder.replace(file, old, new);
+        seen.insert(folder.load().unwrap().fingerprint());
+        if old.starts_with("  order: {") {
+            continue;
+        }
+        assert_eq!(seen.len(), before + 1, "{old} → {new}");
+    }
+    assert_eq!(right.fingerprint().len(), 64);
+}
+
+#[test]
+fn the_storage_shape_is_stable_text() {
+    let folder = Folder::empty();
+    folder.write("entities.yaml", "centinel: entities/1\nentities: { order: { key: [order_no], normalise: [strip_zeros] } }\n");
+    folder.write(
+        "a.yaml",
+        "centinel: schema/1\ntable: a\nsystem: s\nsource: s-db\nprimary_key: [id]\nentities: { order: [order_no] }\n\
+         columns: { id: integer, order_no: text, amount: \"decimal(18,2)\" }\n",
+    );
+    folder.write(
+        "b.yaml",
+        "centinel: schema/1\nevent: b\nsystem: s\nsource: s-db\nentities: { order: { through: a, by: [a_id] } }\n\
+         columns: { a_id: integer, on: date }\n",
+    );
+    let expected = "\
+shape/1
+source s-db
+entity order key=order_no normalise=strip_zeros
+table a rows source=s-db
+  column id integer
+  column order_no text
+  column amount decimal(18,2)
+  key id
+  entity order direct by=order_no
+table b events source=s-db
+  column message_id text
+  column a_id integer
+  column on date
+  key message_id
+  entity order through=a by=a_id
+";
+    assert_eq!(folder.load().unwrap().storage_shape(), expected);
+}
