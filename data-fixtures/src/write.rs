@@ -1,0 +1,13 @@
+//! Histories as files: the project's JSON Lines, Debezium, Canal, and Parquet snapshots.
+
+mod canal;
+mod debezium;
+mod json_lines;
+mod log;
+mod snapshot;
+
+pub use canal::CanalWriter;
+pub use debezium::DebeziumWriter;
+pub use json_lines::JsonLinesWriter;
+pub use log::{LogFiles, LogForm, LogLayout};
+pub use snapshot::{SnapshotError, SnapshotWriter};
