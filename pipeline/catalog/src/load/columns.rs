@@ -19,7 +19,7 @@ pub(super) fn columns(
         return Vec::new();
     };
     let place = node.place;
-    let Some(entries) = form.entries("columns", node) else {
+    let Some(mut entries) = form.entries("columns", node) else {
         return Vec::new();
     };
     if entries.is_empty() {
@@ -35,7 +35,7 @@ pub(super) fn columns(
             format!("{} columns", entries.len()),
             format!("declare at most {MAX_COLUMNS}"),
         );
-        return Vec::new();
+        entries.truncate(MAX_COLUMNS);
     }
     let mut columns = Vec::with_capacity(entries.len());
     for (name, node) in entries {

@@ -26,6 +26,8 @@ pub(super) struct Declared {
     pub entities: Vec<Entity>,
     /// Index of the file that declares the entities.
     pub entities_file: Option<usize>,
+    /// Some file does not say what it declares, so a name that nothing declares may stand there.
+    pub nameless: bool,
 }
 
 /// A table or event as its file has it.
@@ -91,15 +93,21 @@ pub(super) fn file(
         match declared.entities_file {
             None => {
                 declared.entities_file = Some(index);
-                declared.entities = entities(&mut form, tree).unwrap_or_default();
+                let entities = entities(&mut form, tree);
+                declared.nameless |= entities.is_none();
+                declared.entities = entities.unwrap_or_default();
             }
             Some(first) => {
                 let remedy = format!("declare all entities in {}", declared.files[first].path);
                 form.refuse(tree.place, "a second file of entities", remedy);
             }
         }
-    } else if let Some(table) = table(&mut form, tree, index) {
-        declared.tables.push(table);
+    } else {
+        let table = table(&mut form, tree, index);
+        declared.nameless |= table
+            .as_ref()
+            .is_none_or(|table| table.name.value.is_empty());
+        declared.tables.extend(table);
     }
     declared.files.push(file);
 }
@@ -168,7 +176,7 @@ fn table(form: &mut Form, tree: Placed<Node>, file: usize) -> Option<TableDeclar
     let system = label(form, &mut fields, "system", "settlement");
     let source = label(form, &mut fields, "source", "settlement-db");
     let mut columns = columns(form, &mut fields, kind);
-    if kind == TableKind::Events {
+    if kind == TableKind::Events && !columns.is_empty() {
         columns.insert(0, message_id(name.place));
     }
     let primary_key = primary_key(form, &mut fields, kind, name.place);
@@ -213,18 +221,19 @@ fn name_and_kind(form: &mut Form, fields: &mut Fields) -> (Placed<String>, Table
             (table, TableKind::Rows, "table")
         }
         (None, None) => {
-            form.refuse(
-                fields.place,
-                "the file names no table and no event",
-                "add `table: settlement` or `event: settlement_completed`",
-            );
-            return (
-                Placed {
-                    value: String::new(),
-                    place: fields.place,
-                },
-                TableKind::Rows,
-            );
+            let remedy = "add `table: settlement` or `event: settlement_completed`";
+            form.refuse(fields.place, "the file names no table and no event", remedy);
+            let keyed = fields.key_place("primary_key").is_some();
+            let kind = if keyed {
+                TableKind::Rows
+            } else {
+                TableKind::Events
+            };
+            let name = Placed {
+                value: String::new(),
+                place: fields.place,
+            };
+            return (name, kind);
         }
     };
     let place = node.place;

@@ -30,7 +30,7 @@ impl All<'_> {
             .entities
             .iter()
             .position(|entity| entity.name == path.entity.value);
-        if entity.is_none() && self.all_read {
+        if entity.is_none() && !self.nameless {
             let problem = format!("unknown entity `{}`", shorten(&path.entity.value));
             let remedy = suggest(
                 &path.entity.value,
@@ -102,7 +102,7 @@ impl All<'_> {
             .iter()
             .position(|table| table.name.value == through.value)
         else {
-            if self.all_read {
+            if !self.nameless {
                 let remedy = suggest(
                     &through.value,
                     self.tables.iter().map(|table| table.name.value.as_str()),
@@ -117,27 +117,8 @@ impl All<'_> {
             return None;
         };
         let target = self.tables[index];
-        if !target
-            .paths
-            .iter()
-            .any(|path| path.entity.value == self.entities[entity].name)
-        {
-            let name = &self.entities[entity].name;
-            let problem = format!("`{}` does not lead to entity `{name}`", through.value);
-            let reaching = self
-                .tables
-                .iter()
-                .filter(|table| table.paths.iter().any(|path| path.entity.value == *name));
-            let others: Vec<_> = reaching
-                .map(|other| other.name.value.as_str())
-                .filter(|other| *other != table.name.value)
-                .collect();
-            let remedy = format!(
-                "add `{name}` to the entities of `{}`, or link through a table that has it: {}",
-                through.value,
-                suggest("", others)
-            );
-            mistakes.at(file, through.place, problem, remedy);
+        if !leads_to(target, &self.entities[entity].name) {
+            self.refuse_target(table, through, &self.entities[entity].name, mistakes);
         }
         self.check_link(table, path, target, &columns, mistakes);
         Some(EntityPath::Through {
@@ -145,6 +126,29 @@ impl All<'_> {
             columns,
             target: TableId(index as u16),
         })
+    }
+
+    /// The target of a link must know the entity; names tables that do.
+    fn refuse_target(
+        &self,
+        table: &TableDeclaration,
+        through: &Placed<String>,
+        entity: &str,
+        mistakes: &mut Mistakes,
+    ) {
+        const MOST_SHOWN: usize = 5;
+        let reaching = self.tables.iter().filter(|other| leads_to(other, entity));
+        let others: Vec<_> = reaching
+            .filter(|other| other.name.value != table.name.value)
+            .map(|other| format!("`{}`", other.name.value))
+            .take(MOST_SHOWN)
+            .collect();
+        let mut remedy = format!("add `{entity}` to the entities of `{}`", through.value);
+        if !others.is_empty() {
+            remedy += &format!(", or link through {}", others.join(" or "));
+        }
+        let problem = format!("`{}` does not lead to entity `{entity}`", through.value);
+        mistakes.at(self.file(table), through.place, problem, remedy);
     }
 
     /// `by` must be the target's whole primary key, in number and type.
@@ -290,6 +294,10 @@ pub(super) fn refuse_cycles(all: &All, tables: &[Table], mistakes: &mut Mistakes
         }
     }
 }
+fn leads_to(table: &TableDeclaration, entity: &str) -> bool {
+    table.paths.iter().any(|path| path.entity.value == entity)
+}
+
 fn counted(columns: usize) -> String {
     format!("{columns} column{}", if columns == 1 { "" } else { "s" })
 }

@@ -43,21 +43,20 @@ pub struct Diagnostic {
 pub fn load(folder: &Path) -> Result<Catalog, Vec<Diagnostic>> {
     let mut mistakes = Mistakes::default();
     let mut declared = Declared::default();
-    let mut all_read = true;
     for path in list(folder, &mut mistakes) {
         match read(&path, &mut mistakes) {
             Some((file, tree)) => declare::file(file, tree, &mut declared, &mut mistakes),
-            None => all_read = false,
+            None => declared.nameless = true,
         }
     }
-    if !declared.files.is_empty() && declared.entities_file.is_none() && all_read {
+    if !declared.files.is_empty() && declared.entities_file.is_none() && !declared.nameless {
         mistakes.of(
             &folder.display().to_string(),
             "no file of this folder declares the entities",
             "add entities.yaml with `centinel: entities/1` and `entities: { order: { key: [order_no] } }`",
         );
     }
-    let catalog = resolve::resolve(&declared, all_read, &mut mistakes);
+    let catalog = resolve::resolve(&declared, &mut mistakes);
     if mistakes.is_empty() {
         Ok(catalog)
     } else {

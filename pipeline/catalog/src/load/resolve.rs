@@ -11,9 +11,8 @@ use crate::{Catalog, Column, ColumnType, Currency, Entity, StateColumn, Table};
 /// The most sources: a set of them fits a `u64`.
 const MAX_SOURCES: usize = 64;
 
-/// The catalog of these declarations; of use only if no mistake was found. With `all_read` false some
-/// file could not be read at all, so a name that nothing declares may stand there.
-pub(super) fn resolve(declared: &Declared, all_read: bool, mistakes: &mut Mistakes) -> Catalog {
+/// The catalog of these declarations; of use only if no mistake was found.
+pub(super) fn resolve(declared: &Declared, mistakes: &mut Mistakes) -> Catalog {
     let mut order: Vec<&TableDeclaration> = declared.tables.iter().collect();
     order
         .sort_by(|left, right| (&left.name.value, left.file).cmp(&(&right.name.value, right.file)));
@@ -21,7 +20,7 @@ pub(super) fn resolve(declared: &Declared, all_read: bool, mistakes: &mut Mistak
         files: &declared.files,
         tables: &order,
         entities: &declared.entities,
-        all_read,
+        nameless: declared.nameless,
     };
     refuse_duplicates(&all, mistakes);
     let sources = sources(&all, mistakes);
@@ -46,7 +45,8 @@ pub(super) struct All<'a> {
     pub files: &'a [SourceFile],
     pub tables: &'a [&'a TableDeclaration],
     pub entities: &'a [Entity],
-    pub all_read: bool,
+    /// As in [`Declared`].
+    pub nameless: bool,
 }
 
 fn refuse_duplicates(all: &All, mistakes: &mut Mistakes) {

@@ -59,7 +59,7 @@ fn the_shipped_schemas_describe_the_reference_platform() {
             "payment_completed 6 [order]",
             "refund 9 [merchant, order]",
             "refund_completed 5 [order]",
-            "settlement 10 [cash_out, merchant, order]",
+            "settlement 9 [cash_out, merchant, order]",
             "settlement_completed 5 [order]",
         ]
     );
