@@ -9,8 +9,10 @@ use centinel_source::{Decoder, RawChunk};
 
 pub const PAYMENT: TableId = TableId(0);
 pub const PAYMENT_COMPLETED: TableId = TableId(1);
+pub const REFUND: TableId = TableId(2);
 pub const EVENTS: SourceId = SourceId(0);
 pub const PAYMENT_DB: SourceId = SourceId(1);
+pub const REFUND_DB: SourceId = SourceId(2);
 pub const ORDER: EntityId = EntityId(0);
 pub const NOW: &str = "2026-11-22T08:00:00Z";
 
@@ -73,8 +75,9 @@ pub fn catalog() -> Catalog {
     ];
     Catalog {
         tables: vec![
-            table("payment", TableKind::Rows, PAYMENT_DB, 1, payment),
+            table("payment", TableKind::Rows, PAYMENT_DB, 1, payment.clone()),
             table("payment_completed", TableKind::Events, EVENTS, 1, completed),
+            table("refund", TableKind::Rows, REFUND_DB, 1, payment),
         ],
         entities: vec![Entity {
             name: "order".into(),
@@ -82,7 +85,11 @@ pub fn catalog() -> Catalog {
             normalise: vec![Normalisation::Trim, Normalisation::Upper],
             max_rows: 10_000,
         }],
-        sources: vec!["business-events".into(), "payment-db".into()],
+        sources: vec![
+            "business-events".into(),
+            "payment-db".into(),
+            "refund-db".into(),
+        ],
     }
 }
 
