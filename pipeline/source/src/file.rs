@@ -100,6 +100,8 @@ pub struct FileInput {
     offset: u64,
     /// Of the first line, once it was seen whole.
     first_line: Option<String>,
+    /// Whether what was given out last had no line end.
+    unended: bool,
     /// Bytes behind `offset` that do not make a whole line yet.
     rest: Vec<u8>,
 }
@@ -132,6 +134,7 @@ impl FileInput {
             reader: BufReader::with_capacity(READ_BYTES, file),
             offset,
             first_line: (found.whole || offset > 0).then(|| found.hash.clone()),
+            unended: false,
             rest: Vec::new(),
         };
         let length = input.check_length(input.reader.get_ref())?;
@@ -151,21 +154,24 @@ impl FileInput {
     /// When the file cannot be read, or was truncated or replaced meanwhile.
     pub fn next_chunk(&mut self, until_end: bool) -> Result<Option<RawChunk>, InputError> {
         self.fill()?;
+        self.pass_late_line_end();
+        // Before anything is given out: what was just read may be of another file.
+        let found = self.verify()?;
         let end = match memchr::memrchr(b'\n', &self.rest) {
             Some(newline) => newline + 1,
             None if self.rest.len() > self.limits.max_line_bytes => {
-                return self.oversized(until_end);
+                return self.oversized(until_end, found);
             }
             None if until_end => self.rest.len(),
             None => 0,
         };
         if end == 0 {
-            self.check_unchanged()?;
+            self.follow(found)?;
             return Ok(None);
         }
         let rest = self.rest.split_off(end);
         let bytes = std::mem::replace(&mut self.rest, rest);
-        Ok(Some(self.give_out(bytes, None)))
+        Ok(Some(self.give_out(bytes, None, found)))
     }
 
     /// Where the next chunk starts.
@@ -192,9 +198,18 @@ impl FileInput {
         }
     }
 
+    /// The last line was read without its line end, which may have come since.
+    fn pass_late_line_end(&mut self) {
+        if self.unended && self.rest.first() == Some(&b'\n') {
+            self.rest.remove(0);
+            self.offset += 1;
+            self.unended = false;
+        }
+    }
+
     /// Passes over a line above the limit without holding it. Until its end was written nothing is
     /// given out, and the next call starts over.
-    fn oversized(&mut self, until_end: bool) -> Result<Option<RawChunk>, InputError> {
+    fn oversized(&mut self, until_end: bool, found: Found) -> Result<Option<RawChunk>, InputError> {
         let mut total = self.rest.len() as u64;
         loop {
             let buffer = self.reader.fill_buf();
@@ -220,18 +235,17 @@ impl FileInput {
         let mut bytes = std::mem::take(&mut self.rest);
         bytes.truncate(KEPT_BYTES);
         bytes.shrink_to_fit();
-        Ok(Some(self.give_out(bytes, Some(total))))
+        Ok(Some(self.give_out(bytes, Some(total), found)))
     }
 
-    fn give_out(&mut self, bytes: Vec<u8>, oversized: Option<u64>) -> RawChunk {
-        if self.first_line.is_none() {
-            self.first_line = Some(hash_of_first_line(&bytes));
-        }
+    fn give_out(&mut self, bytes: Vec<u8>, oversized: Option<u64>, found: Found) -> RawChunk {
+        let first_line = self.first_line.get_or_insert(found.first_line.hash).clone();
         let offset = self.offset;
         self.offset += oversized.unwrap_or(bytes.len() as u64);
+        self.unended = oversized.is_none() && bytes.last() != Some(&b'\n');
         RawChunk {
             input: self.name.clone(),
-            first_line: self.first_line.clone().unwrap_or_default(),
+            first_line,
             offset,
             bytes,
             oversized,
@@ -263,8 +277,8 @@ impl FileInput {
         Ok(length)
     }
 
-    /// Everything was read: is this still the file that stands under the path?
-    fn check_unchanged(&mut self) -> Result<(), InputError> {
+    /// What stands under the path now, if it still is the file that was read so far.
+    fn verify(&self) -> Result<Found, InputError> {
         let file = File::open(&self.path).map_err(|cause| self.unreadable(cause))?;
         let length = self.check_length(&file)?;
         let first_line = first_line_of(&file).map_err(|cause| self.unreadable(cause))?;
@@ -277,11 +291,20 @@ impl FileInput {
                 path: self.path.clone(),
             });
         }
-        if length != self.offset + self.rest.len() as u64 {
-            // It grew, or a copy of it was put in its place: read on in what stands there now.
-            self.reader = BufReader::with_capacity(READ_BYTES, file);
+        Ok(Found {
+            file,
+            length,
+            first_line,
+        })
+    }
+
+    /// Everything was read. If there is more under the path, it grew, or a longer copy of it was put in
+    /// its place: either way, read on in what stands there now.
+    fn follow(&mut self, found: Found) -> Result<(), InputError> {
+        if found.length != self.offset + self.rest.len() as u64 {
+            self.reader = BufReader::with_capacity(READ_BYTES, found.file);
             self.rest.clear();
-            self.seek_to_line_start(length)?;
+            self.seek_to_line_start(found.length)?;
         }
         Ok(())
     }
@@ -299,9 +322,8 @@ impl FileInput {
         read.map_err(|cause| self.unreadable(cause))?;
         match around[..] {
             [b'\n', ..] => {}
-            // The last line was read without its line end, and has got it since.
-            [_, b'\n'] => self.offset += 1,
-            _ if self.offset == length => {}
+            [_, b'\n'] => self.unended = true,
+            _ if self.offset == length => self.unended = true,
             _ => {
                 return Err(InputError::NotAtLineStart {
                     path: self.path.clone(),
@@ -319,6 +341,13 @@ impl FileInput {
 /// How much is asked of the operating system at once.
 const READ_BYTES: usize = 1 << 20;
 
+/// What stands under an input's path.
+struct Found {
+    file: File,
+    length: u64,
+    first_line: FirstLine,
+}
+
 struct FirstLine {
     hash: String,
     /// Whether its end was seen, or it is too long to look for it.
@@ -333,15 +362,14 @@ fn first_line_of(mut file: &File) -> io::Result<FirstLine> {
         .read_until(b'\n', &mut line)?;
     let whole = line.last() == Some(&b'\n') || line.len() == KEPT_BYTES;
     Ok(FirstLine {
-        hash: hash_of_first_line(&line),
+        hash: hash_of(&line),
         whole,
     })
 }
 
 /// SHA-256 of the first line without its line end; of a long one, of its first MiB.
-fn hash_of_first_line(bytes: &[u8]) -> String {
-    let bytes = &bytes[..bytes.len().min(KEPT_BYTES)];
-    let line = &bytes[..memchr::memchr(b'\n', bytes).unwrap_or(bytes.len())];
+fn hash_of(line: &[u8]) -> String {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
     Sha256::digest(line)
         .iter()
         .map(|byte| format!("{byte:02x}"))
