@@ -45,7 +45,7 @@ pub(crate) fn script(
     let mut steps = vec![Planned {
         at: start,
         changes: taken.collect(),
-        pool: None,
+        pools: false,
     }];
     let has = |wanted| fault == Some(wanted);
     let sum: i64 = rows.iter().map(|row| row.amount).sum();
@@ -71,7 +71,7 @@ pub(crate) fn script(
                 after,
                 closes,
             }],
-            pool: None,
+            pools: false,
         });
     };
     step(created_at, None, Row::CashOut(created), false);
@@ -132,5 +132,6 @@ pub(crate) fn script(
             step(at, Some(Row::CashOut(done)), Row::CashOut(changed), true);
         }
     }
+    steps.sort_by_key(|step| step.at);
     steps
 }

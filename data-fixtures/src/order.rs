@@ -4,7 +4,7 @@ use crate::fault::FaultKind;
 use crate::key::{Key, KeyKind, KeyMaker};
 use crate::parameters::SimulationParameters;
 use crate::random::Draw;
-use crate::row::{Channel, Detail, Message, Row, Settlement};
+use crate::row::{Channel, Detail, Message, Row};
 use crate::table::Table;
 use crate::text::SECOND;
 
@@ -20,8 +20,8 @@ pub(crate) struct Planned {
     pub at: i64,
     /// Its rows, all of one source; never empty.
     pub changes: Vec<PlannedChange>,
-    /// A settled row that waits for a cash-out from then on.
-    pub pool: Option<Settlement>,
+    /// Whether its one row, a settlement, waits for a cash-out from then on.
+    pub pools: bool,
 }
 
 /// One row of a planned transaction.
@@ -168,7 +168,7 @@ impl Script<'_> {
         self.steps.push(Planned {
             at,
             changes,
-            pool: None,
+            pools: false,
         });
     }
 
@@ -204,11 +204,10 @@ impl Script<'_> {
         self.steps.sort_by_key(|step| step.at);
         let mut seen: Vec<(Table, Key)> = Vec::with_capacity(self.steps.len());
         for step in self.steps.iter_mut().rev() {
-            let stays_open = step.pool.map(|row| row.settlement_no);
             for change in &mut step.changes {
                 let row = (change.after.table(), change.after.primary_key());
                 let known = seen.contains(&row);
-                change.closes = !known && stays_open != Some(row.1);
+                change.closes = !known && !step.pools;
                 if !known {
                     seen.push(row);
                 }

@@ -1,6 +1,7 @@
 //! The platform at work: transactions are committed in source time and delivered as they arrive.
 
 use std::cmp::Reverse;
+use std::collections::binary_heap::PeekMut;
 use std::collections::{BinaryHeap, VecDeque};
 
 use crate::cash_out::{self, Pool};
@@ -10,6 +11,7 @@ use crate::order::{self, Planned};
 use crate::parameters::SimulationParameters;
 use crate::random::{Draw, mix};
 use crate::record::{Change, Delivered, Event, Record};
+use crate::row::Row;
 use crate::table::Source;
 use crate::text::SECOND;
 
@@ -28,30 +30,32 @@ pub struct Planted {
     pub planted_at: i64,
 }
 
-/// A planned transaction in the queue of those to commit: the earliest first, then the first planned.
-struct Pending {
+/// What is still to come of one order or cash-out; the one whose next transaction is due first ranks highest.
+struct Life {
+    /// When its next transaction commits, microseconds.
+    at: i64,
     serial: u64,
-    planned: Planned,
+    steps: std::vec::IntoIter<Planned>,
 }
 
-impl Pending {
+impl Life {
     fn rank(&self) -> Reverse<(i64, u64)> {
-        Reverse((self.planned.at, self.serial))
+        Reverse((self.at, self.serial))
     }
 }
 
-impl PartialEq for Pending {
+impl PartialEq for Life {
     fn eq(&self, other: &Self) -> bool {
         self.rank() == other.rank()
     }
 }
-impl Eq for Pending {}
-impl PartialOrd for Pending {
+impl Eq for Life {}
+impl PartialOrd for Life {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
-impl Ord for Pending {
+impl Ord for Life {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.rank().cmp(&other.rank())
     }
@@ -71,7 +75,7 @@ struct Stream {
 pub struct Simulation {
     parameters: SimulationParameters,
     next_order: u64,
-    pending: BinaryHeap<Pending>,
+    lives: BinaryHeap<Life>,
     serial: u64,
     streams: [Stream; Source::ALL.len()],
     pools: Vec<Pool>,
@@ -104,7 +108,7 @@ impl Simulation {
             .collect();
         Simulation {
             next_order: 0,
-            pending: BinaryHeap::new(),
+            lives: BinaryHeap::new(),
             serial: 0,
             streams: std::array::from_fn(|_| Stream::default()),
             pools,
@@ -135,7 +139,7 @@ impl Simulation {
     /// Does what comes next in source time: an order begins, a transaction commits, or heartbeats are due.
     fn step(&mut self) {
         let order = (self.next_order < self.parameters.orders).then(|| self.order_start());
-        let commit = self.pending.peek().map(|pending| pending.planned.at);
+        let commit = self.lives.peek().map(|life| life.at);
         let next_change = order.into_iter().chain(commit).min();
         match next_change {
             Some(at) if at > self.next_heartbeat => self.beat(),
@@ -182,22 +186,37 @@ impl Simulation {
         self.plan(steps);
     }
 
+    /// Takes on an order's or cash-out's transactions, which stand in commit order.
     fn plan(&mut self, steps: Vec<Planned>) {
-        for planned in steps {
+        if let Some(first) = steps.first() {
             self.serial += 1;
-            self.pending.push(Pending {
+            self.lives.push(Life {
+                at: first.at,
                 serial: self.serial,
-                planned,
+                steps: steps.into_iter(),
             });
         }
     }
 
+    /// The transaction that is due first.
+    fn take_next(&mut self) -> Option<Planned> {
+        let mut life = self.lives.peek_mut()?;
+        let planned = life.steps.next();
+        match life.steps.as_slice().first().map(|next| next.at) {
+            Some(next) => life.at = next,
+            None => {
+                PeekMut::pop(life);
+            }
+        }
+        planned
+    }
+
     fn commit_next(&mut self) {
-        let Some(Pending { planned, .. }) = self.pending.pop() else {
+        let Some(planned) = self.take_next() else {
             return;
         };
         self.clock = planned.at;
-        if let Some(row) = planned.pool {
+        if let (true, Row::Settlement(row)) = (planned.pools, planned.changes[0].after) {
             self.pools[row.merchant as usize].rows.push(row);
         }
         let source = planned.changes[0].after.table().source();
@@ -279,12 +298,11 @@ impl Simulation {
             self.cash_out(merchant, self.clock);
         }
         self.swept = true;
-        let last = self
-            .pending
+        let ends = self
+            .lives
             .iter()
-            .map(|pending| pending.planned.at)
-            .max()
-            .unwrap_or(self.clock);
+            .filter_map(|life| life.steps.as_slice().last());
+        let last = ends.map(|step| step.at).max().unwrap_or(self.clock);
         let beats = (last + self.parameters.tail - self.next_heartbeat)
             .max(0)
             .div_euclid(self.parameters.heartbeat_every);

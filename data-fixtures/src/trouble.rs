@@ -25,14 +25,18 @@ pub fn repeat(
     let mut draw = Draw::new(seed, REPEAT_STREAM);
     let mut late: VecDeque<(u64, Delivered)> = VecDeque::new();
     let mut place = 0u64;
+    let mut arrival = i64::MIN;
     let mut records = records.fuse();
     let mut next = VecDeque::new();
     std::iter::from_fn(move || {
-        while next.is_empty() {
+        if next.is_empty() {
             let Some(record) = records.next() else {
-                return late.pop_front().map(|(_, record)| record);
+                return late
+                    .pop_front()
+                    .map(|(_, record)| Delivered { arrival, ..record });
             };
             place += 1;
+            arrival = record.arrival;
             next.push_back(record);
             if draw.chance(share) {
                 if draw.chance(5_000) || !ends_transaction(&record) {
@@ -42,7 +46,6 @@ pub fn repeat(
                 }
             }
             if ends_transaction(&record) && late.front().is_some_and(|(due, _)| *due <= place) {
-                let arrival = record.arrival;
                 next.extend(
                     late.pop_front()
                         .map(|(_, late)| Delivered { arrival, ..late }),

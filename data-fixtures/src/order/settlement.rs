@@ -96,7 +96,7 @@ impl Script<'_> {
             .rev()
             .find(|step| step.changes[0].after == change)
         {
-            step.pool = Some(row);
+            step.pools = true;
         }
     }
 }
