@@ -24,23 +24,25 @@ pub(crate) struct Gather {
 impl Gather {
     /// Adds one change.
     pub(crate) fn add(&mut self, changes: &Arc<TableChanges>, row: u32) {
-        let row = row as usize;
+        let range = row as usize..row as usize + 1;
         let pieces = self.pieces(changes.table);
-        match pieces.last_mut() {
-            Some(last) if last.range.end == row && Arc::ptr_eq(&last.changes, changes) => {
-                last.range.end += 1
-            }
-            _ => pieces.push(Piece {
+        if !extend(pieces, changes, &range) {
+            pieces.push(Piece {
                 changes: Arc::clone(changes),
-                range: row..row + 1,
-            }),
+                range,
+            });
         }
     }
 
     /// Adds everything that was gathered elsewhere.
     pub(crate) fn append(&mut self, other: Gather) {
-        for (table, pieces) in other.tables {
-            self.pieces(table).extend(pieces);
+        for (table, added) in other.tables {
+            let pieces = self.pieces(table);
+            for piece in added {
+                if !extend(pieces, &piece.changes, &piece.range) {
+                    pieces.push(piece);
+                }
+            }
         }
     }
 
@@ -87,6 +89,18 @@ impl Gather {
             });
         &mut self.tables[index].1
     }
+}
+
+/// Makes the last piece longer if the range follows it; says whether it did.
+fn extend(pieces: &mut [Piece], changes: &Arc<TableChanges>, range: &Range<usize>) -> bool {
+    let Some(last) = pieces.last_mut() else {
+        return false;
+    };
+    let follows = last.range.end == range.start && Arc::ptr_eq(&last.changes, changes);
+    if follows {
+        last.range.end = range.end;
+    }
+    follows
 }
 
 fn copied(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {

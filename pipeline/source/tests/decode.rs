@@ -1,5 +1,5 @@
 //! What a change log says is what the columns hold, or it is a hole.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod common;
 
