@@ -1,7 +1,7 @@
 //! Settled money that waits for its cash-out, and the cash-out itself.
 
 use crate::fault::FaultKind;
-use crate::key::{KeyKind, KeyMaker};
+use crate::key::{Key, KeyKind, KeyMaker};
 use crate::order::{Planned, PlannedChange, delay};
 use crate::parameters::SimulationParameters;
 use crate::random::Draw;
@@ -33,105 +33,116 @@ pub(crate) fn script(
     draw: &mut Draw,
 ) -> Vec<Planned> {
     let cash_out_no = keys.key(KeyKind::CashOut, 0);
-    let taken = rows.iter().map(|row| PlannedChange {
-        before: Some(Row::Settlement(*row)),
-        after: Row::Settlement(Settlement {
-            cash_out_no: Some(cash_out_no),
-            updated_at: start,
-            ..*row
-        }),
-        closes: true,
-    });
-    let mut steps = vec![Planned {
-        at: start,
-        changes: taken.collect(),
-        pools: false,
-    }];
-    let has = |wanted| fault == Some(wanted);
-    let sum: i64 = rows.iter().map(|row| row.amount).sum();
-    let created_at = start + delay(draw, parameters.max_delay);
     let created = CashOut {
         cash_out_no,
         merchant: rows[0].merchant,
-        amount: if has(FaultKind::CashOutAboveSettlements) {
-            sum + 10_000
-        } else {
-            sum
-        },
+        amount: rows.iter().map(|row| row.amount).sum(),
         status: Status::Created,
         bank_card: draw.below(1_000_000_000_000_000),
         sent_at: None,
-        updated_at: created_at,
+        updated_at: start + delay(draw, parameters.max_delay),
     };
-    let mut step = |at, before, after, closes| {
-        steps.push(Planned {
-            at,
-            changes: vec![PlannedChange {
-                before,
-                after,
-                closes,
-            }],
-            pools: false,
-        });
+    let mut steps = vec![take(rows, cash_out_no, start)];
+    let states = states(created, fault, parameters.max_delay, draw);
+    let mut before = None;
+    for (index, state) in states.iter().enumerate() {
+        let closes = index + 1 == states.len();
+        steps.push(one(state.updated_at, before, Row::CashOut(*state), closes));
+        before = Some(Row::CashOut(*state));
+    }
+    let sent = states[1];
+    let wrong = if fault == Some(FaultKind::CashOutEventAmount) {
+        100
+    } else {
+        0
     };
-    step(created_at, None, Row::CashOut(created), false);
-    let sent_at = created_at + delay(draw, parameters.max_delay);
-    let sent = CashOut {
-        status: Status::Sent,
-        sent_at: Some(sent_at),
-        updated_at: sent_at,
-        ..created
-    };
-    let stuck = has(FaultKind::StuckCashOut);
-    step(
-        sent_at,
-        Some(Row::CashOut(created)),
-        Row::CashOut(sent),
-        stuck,
-    );
     let event = Message {
         message_id: keys.key(KeyKind::Message, u16::MAX),
         subject: cash_out_no,
         context: None,
-        amount: created.amount
-            + if has(FaultKind::CashOutEventAmount) {
-                100
-            } else {
-                0
-            },
-        detail: Detail::Merchant(created.merchant),
-        occurred_at: sent_at,
+        amount: sent.amount + wrong,
+        detail: Detail::Merchant(sent.merchant),
+        occurred_at: sent.updated_at,
     };
-    step(
-        sent_at + delay(draw, parameters.max_delay),
-        None,
-        Row::CashOutSent(event),
-        true,
-    );
-    if !stuck {
-        let done_at = sent_at + delay(draw, parameters.max_delay);
-        let manual = has(FaultKind::ManualCashOutAmount);
-        let done = CashOut {
-            status: Status::Success,
-            updated_at: done_at,
-            ..sent
-        };
-        step(
-            done_at,
-            Some(Row::CashOut(sent)),
-            Row::CashOut(done),
-            !manual,
-        );
-        if manual {
-            let at = done_at + draw.between(60 * SECOND, 300 * SECOND);
-            let changed = CashOut {
-                amount: done.amount + 1_000,
-                updated_at: at,
-                ..done
-            };
-            step(at, Some(Row::CashOut(done)), Row::CashOut(changed), true);
-        }
-    }
+    let at = sent.updated_at + delay(draw, parameters.max_delay);
+    steps.push(one(at, None, Row::CashOutSent(event), true));
     steps.sort_by_key(|step| step.at);
     steps
+}
+
+fn one(at: i64, before: Option<Row>, after: Row, closes: bool) -> Planned {
+    Planned {
+        at,
+        changes: vec![PlannedChange {
+            before,
+            after,
+            closes,
+        }],
+        pools: false,
+    }
+}
+
+/// Marks the settlements as taken, in one transaction.
+fn take(rows: &[Settlement], cash_out_no: Key, at: i64) -> Planned {
+    let taken = rows.iter().map(|row| {
+        let after = Settlement {
+            cash_out_no: Some(cash_out_no),
+            updated_at: at,
+            ..*row
+        };
+        let (before, after) = (Some(Row::Settlement(*row)), Row::Settlement(after));
+        PlannedChange {
+            before,
+            after,
+            closes: true,
+        }
+    });
+    Planned {
+        at,
+        changes: taken.collect(),
+        pools: false,
+    }
+}
+
+/// The states that the row goes through: created, sent, and mostly more.
+fn states(
+    mut created: CashOut,
+    fault: Option<FaultKind>,
+    longest: i64,
+    draw: &mut Draw,
+) -> Vec<CashOut> {
+    if fault == Some(FaultKind::CashOutAboveSettlements) {
+        created.amount += 10_000;
+    }
+    let sent_at = created.updated_at + delay(draw, longest);
+    let (status, updated_at) = (Status::Sent, sent_at);
+    let sent = CashOut {
+        status,
+        sent_at: Some(sent_at),
+        updated_at,
+        ..created
+    };
+    let updated_at = sent_at + delay(draw, longest);
+    let done = CashOut {
+        status: Status::Success,
+        updated_at,
+        ..sent
+    };
+    match fault {
+        Some(FaultKind::StuckCashOut) => vec![created, sent],
+        Some(FaultKind::ManualCashOutAmount) => {
+            let updated_at = updated_at + draw.between(60 * SECOND, 300 * SECOND);
+            vec![
+                created,
+                sent,
+                done,
+                CashOut {
+                    amount: done.amount + 1_000,
+                    updated_at,
+                    ..done
+                },
+            ]
+        }
+        _ => vec![created, sent, done],
+    }
 }

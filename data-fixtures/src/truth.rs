@@ -43,20 +43,12 @@ impl Truth {
 
     /// Takes the next record of the history. For the truth as of a moment, leave out what is committed later.
     pub fn observe(&mut self, record: &Record) {
-        if record.row().is_some_and(|row| self.is_touched(row)) {
+        let Some(row) = record.row() else { return };
+        if order_number(row).is_some_and(|number| self.orders.contains(&number)) {
             self.ledger.apply(record);
+        } else if cash_out_no(row).is_some_and(|key| self.cash_outs.contains(&key.number())) {
+            self.ledger.apply_to_cash_out(record);
         }
-    }
-
-    fn is_touched(&self, row: &Row) -> bool {
-        let cash_out = match row {
-            Row::CashOut(row) => Some(row.cash_out_no),
-            Row::CashOutSent(message) => Some(message.subject),
-            Row::Settlement(row) => row.cash_out_no,
-            _ => None,
-        };
-        let of_cash_out = cash_out.is_some_and(|key| self.cash_outs.contains(&key.number()));
-        of_cash_out || order_number(row).is_some_and(|number| self.orders.contains(&number))
     }
 
     /// What the rules must find as of `as_of` (microseconds), by fault. A fault whose violations are all in
@@ -87,6 +79,16 @@ fn order_number(row: &Row) -> Option<u64> {
     match row {
         Row::CashOut(_) | Row::CashOutSent(_) => None,
         other => Some(other.primary_key().number()),
+    }
+}
+
+/// The cash-out that a row belongs to.
+fn cash_out_no(row: &Row) -> Option<Key> {
+    match row {
+        Row::CashOut(row) => Some(row.cash_out_no),
+        Row::CashOutSent(message) => Some(message.subject),
+        Row::Settlement(row) => row.cash_out_no,
+        _ => None,
     }
 }
 

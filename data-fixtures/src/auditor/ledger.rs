@@ -10,13 +10,39 @@ use crate::record::Record;
 use crate::row::{Bill, CashOut, Entry, Message, Payment, Refund, Row, Settlement, Status};
 use crate::table::Table;
 
+/// The current rows of one table by primary key: few, so a list is small and fast enough.
+pub(super) struct Rows<T>(Vec<(Key, T)>);
+
+impl<T> Default for Rows<T> {
+    fn default() -> Self {
+        Rows(Vec::new())
+    }
+}
+
+impl<T> Rows<T> {
+    fn insert(&mut self, key: Key, row: T) {
+        match self.0.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, current)) => *current = row,
+            None => self.0.push((key, row)),
+        }
+    }
+
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().map(|(_, row)| row)
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.0.iter().map(|(key, _)| key)
+    }
+}
+
 /// The rows of one order, without what accounting booked.
 #[derive(Default)]
 pub(super) struct OrderRows {
-    pub payments: BTreeMap<Key, Payment>,
-    pub refunds: BTreeMap<Key, Refund>,
-    pub settlements: BTreeMap<Key, Settlement>,
-    pub bills: BTreeMap<Key, Bill>,
+    pub payments: Rows<Payment>,
+    pub refunds: Rows<Refund>,
+    pub settlements: Rows<Settlement>,
+    pub bills: Rows<Bill>,
     pub payment_events: Vec<Message>,
     pub refund_events: Vec<Message>,
     pub settlement_events: Vec<Message>,
@@ -26,7 +52,7 @@ pub(super) struct OrderRows {
 /// What accounting booked for one settlement.
 #[derive(Default)]
 pub(super) struct Booked {
-    pub entries: BTreeMap<Key, Entry>,
+    pub entries: Rows<Entry>,
     pub events: Vec<Message>,
     newest: Newest,
 }
@@ -165,11 +191,7 @@ impl Ledger {
                 self.order(row.order_no, table, at)
                     .settlements
                     .insert(row.settlement_no, row);
-                if let Some(cash_out_no) = row.cash_out_no {
-                    self.cash_out(cash_out_no, table, at)
-                        .settlements
-                        .insert(row.settlement_no, row);
-                }
+                self.apply_to_cash_out(record);
             }
             Row::Bill(row) => {
                 self.order(row.order_no, table, at)
@@ -181,7 +203,7 @@ impl Ledger {
                     .entries
                     .insert(row.entry_no, row);
             }
-            Row::CashOut(row) => self.cash_out(row.cash_out_no, table, at).cash_out = Some(row),
+            Row::CashOut(_) | Row::CashOutSent(_) => self.apply_to_cash_out(record),
             Row::PaymentCompleted(message) => {
                 self.order(context(&message), table, at)
                     .payment_events
@@ -201,10 +223,28 @@ impl Ledger {
                 .booked(context(&message), table, at)
                 .events
                 .push(message),
-            Row::CashOutSent(message) => self
-                .cash_out(message.subject, table, at)
-                .events
-                .push(message),
+        }
+    }
+
+    /// Takes a record for its cash-out alone, and not for its order.
+    pub(crate) fn apply_to_cash_out(&mut self, record: &Record) {
+        let at = record.committed_at();
+        match record.row() {
+            Some(Row::Settlement(row)) => {
+                if let Some(cash_out_no) = row.cash_out_no {
+                    let rows = self.cash_out(cash_out_no, Table::Settlement, at);
+                    rows.settlements.insert(row.settlement_no, *row);
+                }
+            }
+            Some(Row::CashOut(row)) => {
+                self.cash_out(row.cash_out_no, Table::CashOut, at).cash_out = Some(*row);
+            }
+            Some(Row::CashOutSent(message)) => {
+                self.cash_out(message.subject, Table::CashOutSent, at)
+                    .events
+                    .push(*message);
+            }
+            _ => {}
         }
     }
 
