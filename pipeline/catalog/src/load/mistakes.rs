@@ -102,10 +102,11 @@ fn render_at(file: &SourceFile, place: Place, problem: &str, remedy: &str) -> St
     let line_end = file.text[start..]
         .find('\n')
         .map_or(file.text.len(), |newline| start + newline);
-    let line = &file.text[line_start..line_end];
-    let marked = file.text[start..place.end.clamp(start, line_end)]
-        .trim_end()
-        .len();
+    // The renderer cuts a long line before the mark, but not the mark itself.
+    let rest = first_characters(&file.text[start..line_end], 120);
+    let line = &file.text[line_start..start + rest.len()];
+    let mark = &rest[..rest.len().min(place.end.max(start) - start)];
+    let marked = first_characters(mark, 60).trim_end().len();
     let first = start - line_start;
     let snippet = Snippet::source(line)
         .line_start(place.line.max(1))
@@ -116,6 +117,12 @@ fn render_at(file: &SourceFile, place: Place, problem: &str, remedy: &str) -> St
         Group::with_title(Level::HELP.secondary_title(normalize_untrusted_str(remedy))),
     ];
     Renderer::plain().render(&report)
+}
+
+fn first_characters(text: &str, count: usize) -> &str {
+    text.char_indices()
+        .nth(count)
+        .map_or(text, |(end, _)| &text[..end])
 }
 
 fn render_of(path: &str, problem: &str, remedy: &str) -> String {
@@ -186,11 +193,12 @@ pub(super) fn check_name(mistakes: &mut Mistakes, file: &SourceFile, name: &Plac
     }
 }
 
-/// Text from a file as it may stand in a message.
+/// Text from a file as it may stand in a message: cut short, and without characters that steer a terminal.
 pub(super) fn shorten(text: &str) -> String {
     const LONGEST: usize = 60;
-    match text.char_indices().nth(LONGEST) {
+    let text = match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
-    }
+    };
+    normalize_untrusted_str(&text)
 }

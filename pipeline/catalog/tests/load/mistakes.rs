@@ -385,3 +385,61 @@ fn sizes_are_limited() {
     assert_eq!(mistakes.len(), 1_001);
     assert!(mistakes[1_000].problem.contains("1000 more mistakes"));
 }
+
+#[test]
+fn a_file_cut_short_anywhere_is_told_in_that_file() {
+    for name in [
+        "entities.yaml",
+        "entry.yaml",
+        "settled.yaml",
+        "settlement.yaml",
+    ] {
+        let folder = Folder::right();
+        let whole = std::fs::read(folder.path().join(name)).unwrap();
+        for length in 0..whole.len() / 2 {
+            folder.write(name, &whole[..length]);
+            let mistakes = folder.mistakes();
+            assert!(
+                mistakes.iter().any(|mistake| mistake.file.ends_with(name)),
+                "{name}: {length}"
+            );
+        }
+    }
+}
+
+#[test]
+fn odd_text_is_shown_without_harm() {
+    let long = "长".repeat(5_000);
+    for text in [
+        "\t",
+        "\u{1b}[31mred",
+        "结算",
+        "é: ü",
+        "\u{feff}",
+        "\r\n",
+        "\u{202e}x",
+        "🔑🔑🔑",
+        &long,
+    ] {
+        // As it is, quoted, broken off, and before a mistake at the far end of the line.
+        let forms = ["{}", "'{}'", "[{}", "[{}, *x]"].map(|form| form.replace("{}", text));
+        for form in forms {
+            let folder = Folder::right();
+            folder.replace(
+                "settlement.yaml",
+                "lookback: 30d",
+                &format!("lookback: {form}"),
+            );
+            let mistakes = folder.mistakes();
+            assert!(!mistakes.is_empty(), "{form}");
+            for mistake in mistakes {
+                let told = [mistake.problem, mistake.remedy, mistake.rendered].join("\n");
+                assert!(
+                    !told.contains('\u{1b}') && !told.contains('\u{202e}'),
+                    "{told}"
+                );
+                assert!(told.len() < 3_000, "{told}");
+            }
+        }
+    }
+}
