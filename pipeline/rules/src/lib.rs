@@ -1,1 +1,55 @@
-//! Placeholder.
+//! Rule files: loaded, checked, planned, proved entity-local, and evaluated over slices. The one crate that
+//! knows DataFusion's SQL.
+//!
+//! [`load`] reads `<id>.sql` files into [`Rule`]s or lists every mistake. [`Evaluator`] answers many rules
+//! of one entity over a [`Slice`], with plans made once. [`Session`] answers one rule over whole tables.
+
+mod as_of;
+mod dense;
+mod evaluate;
+mod exact;
+mod explain;
+mod head;
+mod leaf;
+mod lineage;
+mod lint;
+mod load;
+mod locality;
+mod mistakes;
+mod plan;
+mod rule;
+mod rule_test;
+mod session;
+mod slice;
+mod violations;
+mod wake;
+
+pub use as_of::AsOf;
+pub use centinel_catalog::Diagnostic;
+pub use evaluate::{Evaluator, Limits, RuleOutcome};
+pub use explain::explain;
+pub use load::{RuleSet, load, load_text};
+pub use locality::Locality;
+pub use rule::{Point, Rule, RuleCurrency, Status, TableUse, Trip};
+pub use rule_test::{RuleTest, compare, load_tests, run_test};
+pub use session::Session;
+pub use slice::{EntityNames, LayoutTable, Slice, SliceLayout, rule_column};
+pub use violations::{Unjudged, Violations};
+pub use wake::TimeBound;
+
+/// Why a rule could not be planned or a slice not be evaluated.
+#[derive(Debug, thiserror::Error)]
+pub enum RulesError {
+    /// The SQL engine refused.
+    #[error("{0}")]
+    Engine(#[from] datafusion::error::DataFusionError),
+    /// A batch does not have the form that was asked for.
+    #[error("{0}")]
+    Form(#[from] arrow::error::ArrowError),
+    /// The runtime for evaluation could not be started.
+    #[error("the runtime for evaluation could not be started: {0}")]
+    Runtime(#[from] std::io::Error),
+    /// Anything else, said in a sentence.
+    #[error("{0}")]
+    Other(String),
+}

@@ -1,0 +1,245 @@
+//! The leaf of kept plans: reads whatever slice is current.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{AsArray, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{SchemaRef, UInt32Type};
+use async_trait::async_trait;
+use datafusion::catalog::Session;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::datasource::{TableProvider, TableType};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::Expr;
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
+use datafusion::physical_plan::memory::MemoryStream;
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning,
+    PlanProperties, ReplaceChildrenOptions,
+};
+
+use crate::slice::{KeyForm, LayoutTable, Slice, names_of};
+
+/// The current slice, shared by the leaves of all plans of one evaluator.
+#[derive(Clone, Default)]
+pub(crate) struct Slot(Arc<Mutex<Current>>);
+
+#[derive(Default)]
+struct Current {
+    slice: Option<Slice>,
+    /// By table position: the batch with its key as text, once a plan asked for it.
+    as_text: Vec<Option<RecordBatch>>,
+}
+
+impl Slot {
+    pub fn set(&self, slice: Option<Slice>) {
+        let tables = slice.as_ref().map_or(0, |slice| slice.tables.len());
+        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        current.as_text = vec![None; tables];
+        current.slice = slice;
+    }
+
+    /// The rows of a table of the current slice.
+    fn rows(&self, leaf: &Leaf) -> Result<Option<RecordBatch>> {
+        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(slice) = &current.slice else {
+            return Err(DataFusionError::Execution("no slice is current".into()));
+        };
+        let Some(Some(batch)) = slice.tables.get(leaf.position) else {
+            return Ok(None);
+        };
+        let (KeyForm::Text, Some(key)) = (leaf.form, leaf.key) else {
+            return Ok(Some(batch.clone()));
+        };
+        if let Some(Some(ready)) = current.as_text.get(leaf.position) {
+            return Ok(Some(ready.clone()));
+        }
+        let mut columns = batch.columns().to_vec();
+        let ids = columns[key].as_primitive::<UInt32Type>();
+        let wanted = leaf.table_schema.field(key).data_type();
+        columns[key] = names_of(ids, slice.keys.as_ref(), wanted)?;
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let ready =
+            RecordBatch::try_new_with_options(Arc::clone(&leaf.table_schema), columns, &options)?;
+        current.as_text[leaf.position] = Some(ready.clone());
+        Ok(Some(ready))
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Slot")
+    }
+}
+
+/// A table of the slice as the planner sees it. Its columns are those of the layout.
+#[derive(Debug)]
+pub(crate) struct SliceTable {
+    slot: Slot,
+    position: usize,
+    key: Option<usize>,
+    form: KeyForm,
+    schema: SchemaRef,
+}
+
+impl SliceTable {
+    pub fn new(
+        slot: &Slot,
+        position: usize,
+        layout: &LayoutTable,
+        form: KeyForm,
+        schema: SchemaRef,
+    ) -> SliceTable {
+        SliceTable {
+            slot: slot.clone(),
+            position,
+            key: layout.key,
+            form,
+            schema,
+        }
+    }
+}
+
+#[async_trait]
+impl TableProvider for SliceTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let all = || (0..self.schema.fields().len()).collect();
+        let columns: Vec<usize> = projection.cloned().unwrap_or_else(all);
+        let schema = Arc::new(self.schema.project(&columns)?);
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(Arc::clone(&schema)),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        )
+        .with_scheduling_type(SchedulingType::Cooperative);
+        Ok(Arc::new(Leaf {
+            slot: self.slot.clone(),
+            position: self.position,
+            key: self.key,
+            form: self.form,
+            table_schema: Arc::clone(&self.schema),
+            columns,
+            schema,
+            properties: Arc::new(properties),
+        }))
+    }
+}
+
+/// Reads some columns of one table of the current slice.
+#[derive(Debug)]
+struct Leaf {
+    slot: Slot,
+    position: usize,
+    key: Option<usize>,
+    form: KeyForm,
+    table_schema: SchemaRef,
+    columns: Vec<usize>,
+    schema: SchemaRef,
+    properties: Arc<PlanProperties>,
+}
+
+impl DisplayAs for Leaf {
+    fn fmt_as(&self, _kind: DisplayFormatType, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self
+            .schema
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str())
+            .collect();
+        write!(
+            out,
+            "Slice: table {}, columns [{}]",
+            self.position,
+            names.join(", ")
+        )
+    }
+}
+
+impl ExecutionPlan for Leaf {
+    fn name(&self) -> &str {
+        "Slice"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _children: Vec<Arc<dyn ExecutionPlan>>,
+        _options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(
+            children,
+            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
+        )
+    }
+
+    /// Holds no state of a run.
+    fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn execute(
+        &self,
+        _partition: usize,
+        _context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let batches = match self.slot.rows(self)? {
+            None => Vec::new(),
+            Some(rows) => {
+                let columns = self
+                    .columns
+                    .iter()
+                    .map(|index| Arc::clone(rows.column(*index)))
+                    .collect();
+                let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+                vec![RecordBatch::try_new_with_options(
+                    Arc::clone(&self.schema),
+                    columns,
+                    &options,
+                )?]
+            }
+        };
+        Ok(Box::pin(MemoryStream::try_new(
+            batches,
+            Arc::clone(&self.schema),
+            None,
+        )?))
+    }
+}
