@@ -78,6 +78,8 @@ fn harmless(expr: &Expr, schema: &DFSchema) -> bool {
                 && parameters.order_by.iter().all(|sort| well(&sort.expr))
                 && parameters.filter.as_deref().is_none_or(well)
         }
+        // What else makes a key makes it from something that is none.
+        other if key(other) => false,
         other => {
             let mut only = true;
             let walked = other.apply_children(|part| {

@@ -20,7 +20,7 @@ use crate::as_of::AsOf;
 use crate::dense::only_compares_keys;
 use crate::leaf::{SliceTable, Slot};
 use crate::rule::Rule;
-use crate::slice::{KeyForm, Slice, SliceLayout, schema_of};
+use crate::slice::{KeyForm, Slice, SliceLayout};
 use crate::violations::Violations;
 use crate::{RulesError, plan, session};
 
@@ -221,13 +221,11 @@ fn compile(
     let compiled = |form: KeyForm| -> Result<(Compiled, bool), RulesError> {
         let clock = AsOf::default();
         let context = session::context(Arc::clone(engine), 1, &clock)?;
-        for (position, table) in layout.tables.iter().enumerate() {
-            let described = catalog.table(table.table);
-            let schema = schema_of(described, &table.columns, entity, form);
-            let provider = SliceTable::new(slot, position, table, form, schema);
-            context.register_table(described.name.as_str(), Arc::new(provider))?;
+        for id in catalog.table_ids() {
+            let table = SliceTable::new(slot, layout, catalog, id, entity, form);
+            context.register_table(catalog.table(id).name.as_str(), Arc::new(table))?;
         }
-        let plans = plan::plan_text(&context, &rule.text)?;
+        let plans = block_on(plan::plan_text(&context, &rule.text))?;
         let state = context.state();
         let physical = state
             .query_planner()

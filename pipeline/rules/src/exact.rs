@@ -16,6 +16,8 @@ pub(crate) struct Inexact {
     pub problem: String,
     pub remedy: &'static str,
     pub span: Option<Span>,
+    /// A column that it is made from.
+    pub column: Option<String>,
 }
 
 /// The first inexact expression of an analysed plan, looking from the leaves up.
@@ -32,6 +34,7 @@ pub(crate) fn inexact(plan: &LogicalPlan) -> Option<Inexact> {
             problem: format!("the types of the rule cannot be told: {error}"),
             remedy: "write it more simply",
             span: None,
+            column: None,
         }),
     }
 }
@@ -44,7 +47,10 @@ fn of_node(node: &LogicalPlan) -> Option<Inexact> {
     for expr in node.expressions() {
         let mut found = None;
         let walked = expr.apply(|inner| {
-            if let Some(inexact) = of_expr(inner, &schema) {
+            // The deepest that has a place.
+            if let Some(inexact) = of_expr(inner, &schema)
+                && (inexact.column.is_some() || found.is_none())
+            {
                 found = Some(inexact);
             }
             Ok(TreeNodeRecursion::Continue)
@@ -67,6 +73,11 @@ fn of_expr(expr: &Expr, schema: &DFSchema) -> Option<Inexact> {
             problem,
             remedy,
             span,
+            column: expr
+                .column_refs()
+                .iter()
+                .map(|column| column.name.clone())
+                .min(),
         })
     };
     match expr {

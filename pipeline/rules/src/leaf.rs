@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::{AsArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{SchemaRef, UInt32Type};
 use async_trait::async_trait;
+use centinel_catalog::Catalog;
+use centinel_model::{EntityId, TableId};
 use datafusion::catalog::Session;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::{TableProvider, TableType};
@@ -20,7 +22,7 @@ use datafusion::physical_plan::{
     PlanProperties, ReplaceChildrenOptions,
 };
 
-use crate::slice::{KeyForm, LayoutTable, Slice, names_of};
+use crate::slice::{KeyForm, LayoutTable, Slice, SliceLayout, names_of, schema_of};
 
 /// The current slice, shared by the leaves of all plans of one evaluator.
 #[derive(Clone, Default)]
@@ -58,11 +60,10 @@ impl Slot {
         }
         let mut columns = batch.columns().to_vec();
         let ids = columns[key].as_primitive::<UInt32Type>();
-        let wanted = leaf.table_schema.field(key).data_type();
+        let wanted = leaf.held.field(key).data_type();
         columns[key] = names_of(ids, slice.keys.as_ref(), wanted)?;
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        let ready =
-            RecordBatch::try_new_with_options(Arc::clone(&leaf.table_schema), columns, &options)?;
+        let ready = RecordBatch::try_new_with_options(Arc::clone(&leaf.held), columns, &options)?;
         current.as_text[leaf.position] = Some(ready.clone());
         Ok(Some(ready))
     }
@@ -74,30 +75,43 @@ impl fmt::Debug for Slot {
     }
 }
 
-/// A table of the slice as the planner sees it. Its columns are those of the layout.
+/// A table as the planner sees it: with all its columns, of which a slice holds those that plans read.
 #[derive(Debug)]
 pub(crate) struct SliceTable {
     slot: Slot,
-    position: usize,
-    key: Option<usize>,
+    /// Its place in slices, where it has one: a rule may name a table of which its plan needs nothing.
+    held_as: Option<(usize, LayoutTable)>,
     form: KeyForm,
+    /// The layout's columns, keys in this form.
+    held: SchemaRef,
+    /// All columns, keys in this form.
     schema: SchemaRef,
 }
 
 impl SliceTable {
     pub fn new(
         slot: &Slot,
-        position: usize,
-        layout: &LayoutTable,
+        layout: &SliceLayout,
+        catalog: &Catalog,
+        id: TableId,
+        entity: EntityId,
         form: KeyForm,
-        schema: SchemaRef,
     ) -> SliceTable {
+        let table = catalog.table(id);
+        let held_as = layout
+            .position(id)
+            .map(|position| (position, layout.tables[position].clone()));
+        let held = held_as
+            .as_ref()
+            .map(|(_, layout)| layout.columns.as_slice())
+            .unwrap_or_default();
+        let all: Vec<usize> = (0..table.columns.len()).collect();
         SliceTable {
             slot: slot.clone(),
-            position,
-            key: layout.key,
+            held: schema_of(table, held, entity, form),
+            schema: schema_of(table, &all, entity, form),
+            held_as,
             form,
-            schema,
         }
     }
 }
@@ -120,8 +134,13 @@ impl TableProvider for SliceTable {
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let all = || (0..self.schema.fields().len()).collect();
-        let columns: Vec<usize> = projection.cloned().unwrap_or_else(all);
-        let schema = Arc::new(self.schema.project(&columns)?);
+        let wanted: Vec<usize> = projection.cloned().unwrap_or_else(all);
+        let missing =
+            || DataFusionError::Plan("the slice does not hold what the plan reads".into());
+        let (position, layout) = self.held_as.as_ref().ok_or_else(missing)?;
+        let place = |column: &usize| layout.columns.iter().position(|held| held == column);
+        let columns: Option<Vec<usize>> = wanted.iter().map(place).collect();
+        let schema = Arc::new(self.schema.project(&wanted)?);
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),
             Partitioning::UnknownPartitioning(1),
@@ -131,11 +150,11 @@ impl TableProvider for SliceTable {
         .with_scheduling_type(SchedulingType::Cooperative);
         Ok(Arc::new(Leaf {
             slot: self.slot.clone(),
-            position: self.position,
-            key: self.key,
+            position: *position,
+            key: layout.key,
             form: self.form,
-            table_schema: Arc::clone(&self.schema),
-            columns,
+            held: Arc::clone(&self.held),
+            columns: columns.ok_or_else(missing)?,
             schema,
             properties: Arc::new(properties),
         }))
@@ -149,7 +168,7 @@ struct Leaf {
     position: usize,
     key: Option<usize>,
     form: KeyForm,
-    table_schema: SchemaRef,
+    held: SchemaRef,
     columns: Vec<usize>,
     schema: SchemaRef,
     properties: Arc<PlanProperties>,

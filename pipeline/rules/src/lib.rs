@@ -31,7 +31,7 @@ pub use explain::explain;
 pub use load::{RuleSet, load, load_text};
 pub use locality::Locality;
 pub use rule::{Point, Rule, RuleCurrency, Status, TableUse, Trip};
-pub use rule_test::{RuleTest, compare, load_tests, run_test};
+pub use rule_test::{RuleTest, compare, load_tests, run_test, slice_of_rows};
 pub use session::Session;
 pub use slice::{EntityNames, LayoutTable, Slice, SliceLayout, rule_column};
 pub use violations::{Unjudged, Violations};

@@ -100,8 +100,11 @@ fn place_in(said: &str, mistakes: &Mistakes<'_>) -> Option<Range<usize>> {
     mistakes.range((line, column), (line, column + 1))
 }
 
+/// Some statements and names carry no place: then the first line stands for them.
 fn place(mistakes: &Mistakes<'_>, span: Span) -> Option<Range<usize>> {
-    (span.start.line > 0).then_some(())?;
+    if span.start.line == 0 {
+        return mistakes.statement();
+    }
     mistakes.range(
         (span.start.line, span.start.column),
         (span.end.line, span.end.column),

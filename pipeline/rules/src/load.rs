@@ -14,6 +14,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
+use futures::executor::block_on;
 use sha2::{Digest, Sha256};
 
 use crate::as_of::AsOf;
@@ -159,7 +160,7 @@ fn check(
     let head = Head::read(file, &mut mistakes);
     let select = lint::one_select(&file.text, context, catalog, &mut mistakes);
     let plans = match (mistakes.is_empty(), select) {
-        (true, Some(select)) => plan::plan(context, select)
+        (true, Some(select)) => block_on(plan::plan(context, select))
             .map_err(|error| explain_planning(&error, &mut mistakes))
             .ok(),
         _ => None,
@@ -168,7 +169,10 @@ fn check(
         .as_ref()
         .and_then(|plans| exact::inexact(&plans.analysed))
     {
-        let place = inexact.span.and_then(|span| place(&mistakes, span));
+        let place = inexact
+            .span
+            .and_then(|span| place(&mistakes, span))
+            .or_else(|| mistakes.word(inexact.column.as_deref()?));
         mistakes.add(place, inexact.problem, inexact.remedy);
     }
     match (head, plans) {

@@ -583,7 +583,7 @@ fn plain_aggregate(expr: &Expr) -> Result<(), Refusal> {
     match bare(expr) {
         Expr::AggregateFunction(call) if is_plain(call.func.name()) => Ok(()),
         Expr::AggregateFunction(call) => Err(Refusal::new(format!(
-            "{}() may depend on the order in which rows come",
+            "{}() (or DISTINCT ON) depends on the order in which rows come",
             call.func.name()
         ))
         .at(std::iter::once(expr))),

@@ -56,6 +56,27 @@ impl<'a> Mistakes<'a> {
         Some(first..behind)
     }
 
+    /// The first line of the SQL.
+    pub fn statement(&self) -> Option<Range<usize>> {
+        let text = &self.file.text;
+        let behind_head = text.find("*/").map_or(0, |end| end + 2);
+        let start = behind_head + text[behind_head..].find(|c: char| !c.is_whitespace())?;
+        let length = text[start..].find('\n').unwrap_or(text.len() - start);
+        Some(start..start + text[start..start + length].trim_end().len())
+    }
+
+    /// Where a word first stands in the SQL.
+    pub fn word(&self, word: &str) -> Option<Range<usize>> {
+        let text = &self.file.text;
+        let within = |c: char| c.is_alphanumeric() || c == '_';
+        let behind_head = self.statement()?.start;
+        let found = text[behind_head..].match_indices(word).find(|(at, _)| {
+            let start = behind_head + at;
+            !text[..start].ends_with(within) && !text[start + word.len()..].starts_with(within)
+        });
+        found.map(|(at, _)| behind_head + at..behind_head + at + word.len())
+    }
+
     /// Where a field of the front matter stands.
     pub fn field(&self, name: &str) -> Option<Range<usize>> {
         let head_end = self.file.text.find("--- */").unwrap_or(0);

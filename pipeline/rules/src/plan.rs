@@ -9,7 +9,6 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use futures::executor::block_on;
 
 /// Expressions and subqueries nested deeper are refused.
 const MOST_NESTED: usize = 50;
@@ -31,10 +30,10 @@ pub(crate) fn parse(text: &str) -> Result<Vec<SqlStatement>, ParserError> {
 }
 
 /// Plans one statement over the tables of a context.
-pub(crate) fn plan(context: &SessionContext, statement: SqlStatement) -> Result<Plans> {
+pub(crate) async fn plan(context: &SessionContext, statement: SqlStatement) -> Result<Plans> {
     let state = context.state();
     let statement = Statement::Statement(Box::new(statement));
-    let plan = block_on(state.statement_to_plan(statement))?;
+    let plan = state.statement_to_plan(statement).await?;
     SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)
@@ -53,10 +52,10 @@ pub(crate) fn plan(context: &SessionContext, statement: SqlStatement) -> Result<
 }
 
 /// Plans a text that was checked before.
-pub(crate) fn plan_text(context: &SessionContext, text: &str) -> Result<Plans> {
+pub(crate) async fn plan_text(context: &SessionContext, text: &str) -> Result<Plans> {
     let statement = parse(text)
         .ok()
         .and_then(|mut statements| statements.pop())
         .ok_or_else(|| DataFusionError::Plan("the rule's text is not one statement".into()))?;
-    plan(context, statement)
+    plan(context, statement).await
 }

@@ -14,7 +14,6 @@ use arrow::array::{
 };
 use centinel_catalog::{Catalog, Column, ColumnType, Diagnostic, EntityPath, Table};
 use centinel_model::{Amount, EntityId, TableId, Timestamp};
-use futures::executor::block_on;
 use hashbrown::HashMap;
 use serde::Deserialize;
 
@@ -277,7 +276,7 @@ pub fn run_test(rule: &Arc<Rule>, catalog: &Catalog, test: &RuleTest) -> Result<
     let violations = if rule.locality.is_local() {
         let mut evaluator = Evaluator::new(catalog, vec![Arc::clone(rule)], rule.entity)
             .map_err(|error| error.to_string())?;
-        let slice = slice_of(catalog, evaluator.layout(), rule.entity, &test.given)?;
+        let slice = slice_of_rows(catalog, evaluator.layout(), rule.entity, &test.given)?;
         match evaluator.evaluate(&slice, &|_| test.as_of, &|_| true).pop() {
             Some(RuleOutcome::Violations(violations)) => violations,
             Some(RuleOutcome::CouldNotJudge(reason)) => {
@@ -321,7 +320,9 @@ fn over_tables(rule: &Arc<Rule>, catalog: &Catalog, test: &RuleTest) -> Result<V
             .register_batch(&table.name, batch)
             .map_err(|error| error.to_string())?;
     }
-    block_on(rule.violations_over(&session, test.as_of, TEST_ROWS))
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    runtime.block_on(rule.violations_over(&session, test.as_of, TEST_ROWS))
 }
 
 fn rule_batch(
@@ -337,8 +338,9 @@ fn rule_batch(
     RecordBatch::try_new(table.rule_schema(), columns?)
 }
 
-/// A slice of all entities of some given rows.
-fn slice_of(
+/// A slice of all entities of some rows in storage types, for tests and other small sets: links are searched
+/// row by row.
+pub fn slice_of_rows(
     catalog: &Catalog,
     layout: &SliceLayout,
     entity: EntityId,

@@ -250,6 +250,7 @@ impl Violations {
 
 impl Rule {
     /// All bad rows over the tables registered in a session, as of a time; more than `most_rows` is an error.
+    /// Needs a tokio runtime around it.
     pub async fn violations_over(
         self: &Arc<Self>,
         session: &Session,
@@ -259,7 +260,7 @@ impl Rule {
         session.clock().set(as_of);
         let rows = async {
             let context = session.context();
-            let plans = plan::plan_text(context, &self.text)?;
+            let plans = plan::plan_text(context, &self.text).await?;
             let state = context.state();
             let physical = state
                 .query_planner()
