@@ -29,7 +29,8 @@ use crate::{RulesError, plan, session};
 pub struct Limits {
     /// Bytes of joins and groups of one rule.
     pub memory_bytes: usize,
-    /// Time for one rule, looked at between batches.
+    /// Time for one rule, looked at between batches of its answer: it stops rules that return more and
+    /// more, not one long step within the plan.
     pub deadline: Duration,
     /// Rows that one rule may return.
     pub rows: usize,
@@ -206,6 +207,8 @@ pub(crate) async fn collect(
             )));
         }
         batches.push(batch);
+        // Here the deadline is looked at.
+        tokio::task::yield_now().await;
     }
     Ok(concat_batches(&schema, &batches)?)
 }

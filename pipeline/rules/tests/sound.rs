@@ -18,7 +18,7 @@ use centinel_rules::{
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-const CASES: u32 = 1_500;
+const CASES: u32 = 3_000;
 const NOON: Timestamp = Timestamp(1_767_268_800_000_000);
 
 /// `a` and `b` hold the order's key, `c` reaches it through `b`.
@@ -64,10 +64,10 @@ impl Choices<'_> {
 
     /// A query with the columns k (often the key), l (often a link), g and v.
     fn query(&self, depth: usize) -> String {
-        match (depth, self.below(9)) {
+        match (depth, self.below(10)) {
             (0, _) | (_, 0) => self.scan(),
             (_, 1) => self.filter(depth),
-            (_, 2 | 3) => self.join(depth),
+            (_, 2 | 3 | 9) => self.join(depth),
             (_, 4) => self.subquery(depth),
             (_, 5) => self.group(depth),
             (_, 6) => self.set(depth),
@@ -86,6 +86,8 @@ impl Choices<'_> {
         let columns = self.of(&[
             "order_no AS k, a_no AS l, g, amount AS v FROM a",
             "order_no AS k, b_no AS l, g, amount AS v FROM b",
+            "order_no AS k, g AS l, g, amount AS v FROM a",
+            "order_no AS k, a_no AS l, g, amount AS v FROM a",
             "order_no AS k, b_no AS l, g, amount AS v FROM b",
             "b_no AS k, b_no AS l, g, amount AS v FROM c",
             "c_no AS k, b_no AS l, g, amount AS v FROM c",
@@ -107,6 +109,9 @@ impl Choices<'_> {
     }
 
     fn condition(&self, left: &str, right: &str) -> String {
+        if self.below(2) == 0 {
+            return format!("{left}.k = {right}.k");
+        }
         let pattern = self.of(&[
             "L.k = R.k",
             "L.k = R.k",
@@ -131,7 +136,7 @@ impl Choices<'_> {
         let (left, right) = (self.query(depth - 1), self.query(depth - 1));
         let kind = self.of(&["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"]);
         let condition = self.condition("x", "y");
-        let k = self.of(&["x.k", "y.k", "COALESCE(x.k, y.k)", "COALESCE(x.k, y.k)"]);
+        let k = self.of(&["x.k", "y.k", "COALESCE(x.k, y.k)"]);
         let l = self.of(&["x.l", "y.l", "COALESCE(x.l, y.l)", "x.k"]);
         let (g, v) = (self.of(&["x.g", "y.g"]), self.of(&["x.v", "y.v"]));
         format!(
@@ -210,7 +215,7 @@ impl Choices<'_> {
 
     /// A rule around a query.
     fn rule(&self) -> String {
-        let depth = 1 + self.below(3);
+        let depth = 1 + self.below(2) + self.below(2);
         let of = self.query(depth);
         let columns =
             "k AS order_no, COALESCE(l, '-') AS l, COALESCE(g, '-') AS g, COALESCE(v, -1) AS v";
@@ -365,8 +370,8 @@ fn what_is_accepted_is_the_union_over_entities() {
     };
     let input = (
         proptest::collection::vec(any::<u16>(), 80),
-        rows(5),
-        rows(5),
+        rows(6),
+        rows(6),
         rows(6),
     );
     let checked = runner.run(&input, |(choices, a, b, c)| {
