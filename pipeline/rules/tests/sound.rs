@@ -202,14 +202,14 @@ impl Choices<'_> {
             "",
         ]);
         let value = self.of(&[
-            "MAX(v) OVER (W)",
-            "CAST(RANK() OVER (W ORDER BY v) AS DECIMAL(20, 2))",
-            "CAST(ROW_NUMBER() OVER (W ORDER BY l) AS DECIMAL(20, 2))",
-            "MIN(v) OVER (W ORDER BY g)",
+            "MAX(v) OVER (P)",
+            "CAST(RANK() OVER (P ORDER BY v) AS DECIMAL(20, 2))",
+            "CAST(ROW_NUMBER() OVER (P ORDER BY l) AS DECIMAL(20, 2))",
+            "MIN(v) OVER (P ORDER BY g)",
         ]);
         format!(
             "SELECT k, l, g, {} AS v FROM ({of}) w",
-            value.replace('W', by)
+            value.replace("(P", &format!("({by}"))
         )
     }
 

@@ -240,7 +240,7 @@ impl Prover<'_> {
             let pairs: Vec<String> = join
                 .on
                 .iter()
-                .map(|(one, other)| format!("{one} = {other}"))
+                .map(|(one, other)| format!("{} = {}", shown(one), shown(other)))
                 .collect();
             format!(
                 "rows of different {}s meet where {}: neither {} nor a declared link ties both sides",
@@ -419,6 +419,18 @@ fn plain_aggregate(expr: &Expr) -> Result<(), Refusal> {
         .at(std::iter::once(expr))),
         _ => Err(Refusal::new("an aggregate of an unknown form")),
     }
+}
+
+/// An expression without the names that the planner gives to subqueries.
+fn shown(expr: &Expr) -> String {
+    let text = expr.to_string();
+    let mut parts = text.split("__");
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let name = part.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_');
+        shown.push_str(name.strip_prefix('.').unwrap_or(part));
+    }
+    shown
 }
 
 fn unknown_shape(plan: &LogicalPlan) -> String {
