@@ -311,21 +311,7 @@ fn assemble(
     let currency = check_output(catalog, &head, &names, &output, mistakes);
     let (entity, triggers, trip) = names?;
     let reads = reads(plan, catalog);
-    for trigger in &triggers {
-        if !reads.iter().any(|read| read.table == *trigger) {
-            let place = mistakes.field("on");
-            let name = &catalog.table(*trigger).name;
-            mistakes.add(
-                place,
-                format!("the rule does not read `{name}`"),
-                "name tables that it reads",
-            );
-        }
-    }
-    let triggers = match triggers.is_empty() {
-        true => reads.iter().map(|read| read.table).collect(),
-        false => triggers,
-    };
+    let triggers = check_triggers(catalog, triggers, &reads, mistakes);
     let uses_as_of = wake::uses_as_of(plan);
     let key = match catalog.entity(entity).key.as_slice() {
         [only] => output
@@ -376,6 +362,25 @@ fn assemble(
     })
 }
 
+/// What `on` names must be read; by default all that is read.
+fn check_triggers(
+    catalog: &Catalog,
+    named: Vec<TableId>,
+    reads: &[TableUse],
+    mistakes: &mut Mistakes<'_>,
+) -> Vec<TableId> {
+    if named.is_empty() {
+        return reads.iter().map(|read| read.table).collect();
+    }
+    for trigger in &named {
+        if !reads.iter().any(|read| read.table == *trigger) {
+            let problem = format!("the rule does not read `{}`", catalog.table(*trigger).name);
+            mistakes.add(mistakes.field("on"), problem, "name tables that it reads");
+        }
+    }
+    named
+}
+
 fn output_schema(plan: &LogicalPlan) -> Arc<Schema> {
     let fields: Vec<Field> = plan
         .schema()
@@ -394,83 +399,75 @@ fn check_output(
     output: &Schema,
     mistakes: &mut Mistakes<'_>,
 ) -> Option<RuleCurrency> {
-    let mut column = |field: &str, name: &str| {
-        let found = output.fields().iter().find(|column| column.name() == name);
-        if found.is_none() {
-            let place = mistakes.field(field);
-            let remedy = suggest(
-                name,
-                output.fields().iter().map(|column| column.name().as_str()),
-            );
-            mistakes.add(
-                place,
-                format!("`{name}` is not an output column of the SELECT"),
-                remedy,
-            );
-        }
-        found.map(|column| column.data_type().clone())
-    };
     for name in &head.key {
-        column("key", name);
+        output_column("key", name, output, mistakes);
     }
-    let mut wrong = Vec::new();
-    if let Some(name) = &head.amount
-        && let Some(kind) = column("amount", name)
-        && !matches!(kind, DataType::Decimal128(..))
-    {
-        wrong.push((
-            "amount",
-            format!("the amount `{name}` is {kind}, not a decimal"),
-            "cast it to DECIMAL(20, 2)",
-        ));
-    }
-    if let Some(name) = &head.since
-        && let Some(kind) = column("since", name)
-        && kind != DataType::Timestamp(TimeUnit::Microsecond, None)
-    {
-        wrong.push((
-            "since",
-            format!("`{name}` is {kind}, not a timestamp"),
-            "name a timestamp column",
-        ));
-    }
-    let currency = head
-        .currency
-        .as_ref()
-        .map(|text| match is_currency_code(text) {
-            true => RuleCurrency::Fixed(text.clone()),
-            false => {
-                column("currency", text);
-                RuleCurrency::Column(text.clone())
-            }
-        });
     if let Some((entity, _, trip)) = names {
         for part in &catalog.entity(*entity).key {
             if !head.key.contains(part) {
+                let problem = format!("`key` does not hold `{part}`, the key of {}", head.entity);
                 let remedy = "name the entity's key among the key, and return it";
-                wrong.push((
-                    "key",
-                    format!("`key` does not hold `{part}`, the key of {}", head.entity),
-                    remedy,
-                ));
+                mistakes.add(mistakes.field("key"), problem, remedy);
             }
         }
         for part in trip.iter().flat_map(|trip| &catalog.entity(trip.by).key) {
-            column("trip", part);
+            output_column("trip", part, output, mistakes);
         }
     }
+    if let Some(name) = &head.since
+        && let Some(kind) = output_column("since", name, output, mistakes)
+        && kind != DataType::Timestamp(TimeUnit::Microsecond, None)
+    {
+        let problem = format!("`{name}` is {kind}, not a timestamp");
+        mistakes.add(mistakes.field("since"), problem, "name a timestamp column");
+    }
+    check_money(head, output, mistakes)
+}
+
+fn check_money(head: &Head, output: &Schema, mistakes: &mut Mistakes<'_>) -> Option<RuleCurrency> {
+    if let Some(name) = &head.amount
+        && let Some(kind) = output_column("amount", name, output, mistakes)
+        && !matches!(kind, DataType::Decimal128(..))
+    {
+        let problem = format!("the amount `{name}` is {kind}, not a decimal");
+        mistakes.add(
+            mistakes.field("amount"),
+            problem,
+            "cast it to DECIMAL(20, 2)",
+        );
+    }
     if head.amount.is_some() != head.currency.is_some() {
-        wrong.push((
-            "amount",
-            "`amount` and `currency` go together".into(),
+        let place = mistakes
+            .field("amount")
+            .or_else(|| mistakes.field("currency"));
+        mistakes.add(
+            place,
+            "`amount` and `currency` go together",
             "name both or neither",
-        ));
+        );
     }
-    for (field, problem, remedy) in wrong {
-        let place = mistakes.field(field).or_else(|| mistakes.field("currency"));
-        mistakes.add(place, problem, remedy);
+    let currency = head.currency.as_ref()?;
+    if is_currency_code(currency) {
+        return Some(RuleCurrency::Fixed(currency.clone()));
     }
-    currency
+    output_column("currency", currency, output, mistakes);
+    Some(RuleCurrency::Column(currency.clone()))
+}
+
+/// The type of an output column that a field of the head names.
+fn output_column(
+    field: &str,
+    name: &str,
+    output: &Schema,
+    mistakes: &mut Mistakes<'_>,
+) -> Option<DataType> {
+    let found = output.fields().iter().find(|column| column.name() == name);
+    if found.is_none() {
+        let columns = output.fields().iter().map(|column| column.name().as_str());
+        let problem = format!("`{name}` is not an output column of the SELECT");
+        mistakes.add(mistakes.field(field), problem, suggest(name, columns));
+    }
+    found.map(|column| column.data_type().clone())
 }
 
 fn is_currency_code(text: &str) -> bool {
