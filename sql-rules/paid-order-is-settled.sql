@@ -8,15 +8,14 @@ amount: paid
 currency: CNY
 owner: settlement
 tags: [completeness, loss-2]
-since: paid_at
 settle: 2m
 retries: 3
 retry_interval: 10s
 status: stable
 runbook: Look for the order in the settlement system's inbox; if the payment never reached it, send it again.
 --- */
-SELECT p.order_no, p.paid, p.paid_at
-FROM (SELECT order_no, SUM(amount) AS paid, MAX(paid_at) AS paid_at
+SELECT p.order_no, p.paid
+FROM (SELECT order_no, SUM(amount) AS paid
       FROM payment WHERE status = 'PAID' GROUP BY order_no) p
 WHERE NOT EXISTS (SELECT 1 FROM settlement s
                   WHERE s.order_no = p.order_no AND s.status = 'SETTLED' AND s.kind = 'PAYMENT')

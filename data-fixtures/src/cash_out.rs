@@ -56,15 +56,15 @@ pub(crate) fn script(
     } else {
         0
     };
+    let at = sent.updated_at + delay(draw, parameters.max_delay);
     let event = Message {
         message_id: keys.key(KeyKind::Message, u16::MAX),
         subject: cash_out_no,
         context: None,
         amount: sent.amount + wrong,
         detail: Detail::Merchant(sent.merchant),
-        occurred_at: sent.updated_at,
+        published_at: at,
     };
-    let at = sent.updated_at + delay(draw, parameters.max_delay);
     steps.push(one(at, None, Row::CashOutSent(event), true));
     steps.sort_by_key(|step| step.at);
     steps

@@ -182,19 +182,19 @@ impl Script<'_> {
         amount: i64,
     ) {
         self.messages += 1;
+        let early = self.draw.chance(1_000);
+        let at = if early {
+            cause - self.draw.between(1_000, 300_000)
+        } else {
+            cause + self.delay()
+        };
         let message = Message {
             message_id: self.keys.key(KeyKind::Message, self.messages),
             subject,
             context: Some(context),
             amount,
             detail: Detail::None,
-            occurred_at: cause,
-        };
-        let early = self.draw.chance(1_000);
-        let at = if early {
-            cause - self.draw.between(1_000, 300_000)
-        } else {
-            cause + self.delay()
+            published_at: at,
         };
         self.insert(at, event(message));
     }

@@ -171,8 +171,8 @@ pub struct Message {
     pub amount: i64,
     /// The channel (payments only) or merchant (cash-outs only).
     pub detail: Detail,
-    /// When it happened, microseconds.
-    pub occurred_at: i64,
+    /// When it was published, microseconds.
+    pub published_at: i64,
 }
 
 /// The part of a message that only some events have.
@@ -455,5 +455,5 @@ fn message_values(message: &Message, amount: Value, out: &mut Vec<Value>) {
     if let Detail::Channel(channel) = message.detail {
         out.push(Value::Text(channel.text()));
     }
-    out.push(Value::Timestamp(message.occurred_at));
+    out.push(Value::Timestamp(message.published_at));
 }

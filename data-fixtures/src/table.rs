@@ -205,35 +205,35 @@ const PAYMENT_COMPLETED: &[Column] = &[
     text("order_no"),
     yuan("amount"),
     text("channel"),
-    time("occurred_at"),
+    time("published_at"),
 ];
 const REFUND_COMPLETED: &[Column] = &[
     text("message_id"),
     text("refund_no"),
     text("order_no"),
     yuan("amount"),
-    time("occurred_at"),
+    time("published_at"),
 ];
 const SETTLEMENT_COMPLETED: &[Column] = &[
     text("message_id"),
     text("settlement_no"),
     text("order_no"),
     fen("amount"),
-    time("occurred_at"),
+    time("published_at"),
 ];
 const ACCOUNTING_ENTRY_BOOKED: &[Column] = &[
     text("message_id"),
     text("entry_no"),
     text("settlement_no"),
     fen("amount"),
-    time("occurred_at"),
+    time("published_at"),
 ];
 const CASH_OUT_SENT: &[Column] = &[
     text("message_id"),
     text("cash_out_no"),
     text("merchant_no"),
     yuan("amount"),
-    time("occurred_at"),
+    time("published_at"),
 ];
 
 impl Table {

@@ -1,1 +1,69 @@
-fn main() {}
+//! `centinel`: stands beside a payment platform, reads what its systems did, and says where money is lost.
+
+mod audit;
+mod check;
+mod config;
+mod detect;
+mod detection;
+mod exit;
+mod folders;
+mod plan;
+mod printer;
+mod reload;
+mod rules;
+mod run;
+mod told;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use exit::Status;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Finds money losses in a payment platform, by rules written in SQL.
+#[derive(Parser, Debug)]
+#[command(name = "centinel", version, after_help = exit::HELP)]
+struct Arguments {
+    #[command(subcommand)]
+    job: Job,
+}
+
+#[derive(Subcommand, Debug)]
+enum Job {
+    /// Runs detection over a simulated payment platform and shows what it finds
+    Run(run::RunArguments),
+    /// Reads change and event logs and tells what is broken, as soon as it is sure
+    Detect(detect::DetectArguments),
+    /// Reads the configuration file, connects to everything that it names, and says each problem with its remedy
+    Check(check::CheckArguments),
+    /// Judges a snapshot of Parquet files
+    Audit(audit::AuditArguments),
+    /// Checks, tests and explains rules
+    Rules(rules::RulesArguments),
+}
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(refusal) => return refuse(&refusal),
+    };
+    match arguments.job {
+        Job::Run(arguments) => run::run(&arguments),
+        Job::Detect(arguments) => detect::run(&arguments),
+        Job::Check(arguments) => check::run(&arguments),
+        Job::Audit(arguments) => audit::run(&arguments),
+        Job::Rules(arguments) => rules::run(&arguments),
+    }
+}
+
+/// Shows help, the version or what is wrong with the command line. Nobody may be there to read it.
+fn refuse(refusal: &clap::Error) -> ExitCode {
+    let _ = refusal.print();
+    match refusal.use_stderr() {
+        true => Status::WrongUsage.into(),
+        false => Status::Clean.into(),
+    }
+}

@@ -32,16 +32,11 @@ fn settlement(order: &Order, findings: &mut Findings) {
         difference,
         order.newest.of(&[Payment, Refund, Settlement]),
     );
-    let since = order
-        .paid()
-        .filter_map(|row| row.paid_at)
-        .max()
-        .unwrap_or(i64::MIN);
     findings.add_if(
         has_payment && !of_payment,
         "paid-order-is-settled",
         order.paid_sum(),
-        since,
+        order.newest.of(&[Payment, Settlement]),
     );
     findings.add_if(
         !has_payment && order.settled().next().is_some(),

@@ -1,9 +1,10 @@
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::error::ArrowError;
 use centinel_catalog::Catalog;
 use centinel_model::{
-    DecodedChunk, Duration, Hole, LineContent, MicroBatch, Position, Positions, SourceId,
+    DecodedChunk, Duration, Hole, Line, LineContent, MicroBatch, Position, Positions, SourceId,
     TableChanges, Timestamp, TransactionRow,
 };
 
@@ -55,11 +56,14 @@ pub struct Batcher {
 #[derive(Debug)]
 struct Input {
     name: String,
-    first_line: String,
+    /// Positions of chunks' beginnings and ends, by offset: from the one to resume at on.
+    marks: VecDeque<(u64, Position)>,
     /// Everything before this is in a micro-batch, pending, or in an open transaction.
     covered: u64,
     /// At most one transaction for each source.
     open: Vec<Open>,
+    /// What its heartbeats say, by source.
+    progress: Vec<(SourceId, Timestamp)>,
 }
 
 /// What the next micro-batch will hold.
@@ -68,6 +72,7 @@ struct Pending {
     rows: Gather,
     holes: Vec<Hole>,
     progress: Vec<(SourceId, Timestamp)>,
+    horizons: Vec<(SourceId, Timestamp)>,
     /// Changes and holes.
     records: usize,
     bytes: u64,
@@ -78,10 +83,27 @@ impl Input {
     /// Where to read on so that nothing is missed that is not in a micro-batch.
     fn resume(&self) -> Position {
         let open = self.open.iter().map(|open| open.offset).min();
-        let offset = open.unwrap_or(self.covered).min(self.covered);
-        Position::File {
-            offset,
-            first_line: self.first_line.clone(),
+        self.position_of(open.unwrap_or(self.covered).min(self.covered))
+    }
+
+    fn position_of(&self, offset: u64) -> Position {
+        let before = self.marks.partition_point(|(mark, _)| *mark <= offset);
+        let (_, position) = &self.marks[before.saturating_sub(1)];
+        position.advanced_to(offset)
+    }
+
+    /// Takes in the beginning and the end of a chunk, and forgets what is not needed to resume any more.
+    fn mark(&mut self, start: (u64, Position), after: (u64, Position)) {
+        let needed = self.open.iter().map(|open| open.offset).min();
+        let needed = needed.unwrap_or(start.0).min(start.0);
+        for (offset, position) in [start, after] {
+            match self.marks.back_mut() {
+                Some(last) if last.0 >= offset => *last = (offset, position),
+                _ => self.marks.push_back((offset, position)),
+            }
+        }
+        while self.marks.get(1).is_some_and(|(mark, _)| *mark <= needed) {
+            self.marks.pop_front();
         }
     }
 
@@ -94,7 +116,14 @@ impl Input {
 
 impl Pending {
     fn is_empty(&self) -> bool {
-        self.records == 0 && self.progress.is_empty()
+        self.records == 0 && self.progress.is_empty() && self.horizons.is_empty()
+    }
+
+    fn horizon(&mut self, source: SourceId, time: Timestamp) {
+        match self.horizons.iter_mut().find(|(known, _)| *known == source) {
+            Some((_, known)) => *known = time.max(*known),
+            None => self.horizons.push((source, time)),
+        }
     }
 
     fn advance(&mut self, source: SourceId, to: Timestamp) {
@@ -126,17 +155,15 @@ impl Batcher {
         chunk: DecodedChunk,
         now: Timestamp,
     ) -> Result<Vec<MicroBatch>, ArrowError> {
-        let Some(first) = chunk.lines.first() else {
-            return Ok(Vec::new());
-        };
-        let (start, end) = (first.offset, chunk.end);
-        let input = self.input(&chunk, start);
+        let start = chunk.lines.first().map_or(chunk.end, |line| line.offset);
+        let input = self.input(&chunk.input, start);
+        self.inputs[input].mark((start, chunk.start), (chunk.end, chunk.after));
         let tables: Vec<Arc<TableChanges>> = chunk.tables.into_iter().map(Arc::new).collect();
         let mut holes = chunk.holes.into_iter();
         let mut lines = chunk.lines.iter().peekable();
         while let Some(line) = lines.next() {
-            let line_end = lines.peek().map_or(end, |next| next.offset);
-            let bytes = line_end - line.offset;
+            let line_end = lines.peek().map_or(chunk.end, |next| next.offset);
+            let bytes = line.length;
             self.inputs[input].covered = line.offset;
             match line.content {
                 LineContent::Change {
@@ -145,7 +172,7 @@ impl Batcher {
                     transaction,
                 } => {
                     let item = Item::Row(&tables[usize::from(table)], row);
-                    self.transactional(input, item, transaction, line.offset, bytes, now)?;
+                    self.transactional(input, item, transaction, line, now)?;
                 }
                 LineContent::Event { table, row } => {
                     self.admit(Item::Row(&tables[usize::from(table)], row), bytes, now)?;
@@ -156,13 +183,16 @@ impl Batcher {
                 } => {
                     self.heartbeat(input, source, committed_at, now);
                 }
+                LineContent::Nothing => {
+                    self.pending.bytes += bytes;
+                }
                 LineContent::Hole { transaction, .. } => {
                     // Holes stand in the order of their lines.
                     let Some(hole) = holes.next() else { continue };
                     match transaction {
                         Some(transaction) => {
                             let item = Item::Hole(hole);
-                            self.transactional(input, item, transaction, line.offset, bytes, now)?;
+                            self.transactional(input, item, transaction, line, now)?;
                         }
                         None => self.admit(Item::Hole(hole), bytes, now)?,
                     }
@@ -170,8 +200,16 @@ impl Batcher {
             }
             self.inputs[input].covered = line_end;
         }
+        for (source, time) in &chunk.progress {
+            self.heartbeat(input, *source, *time, now);
+        }
+        for (source, time) in &chunk.horizons {
+            self.pending.horizon(*source, *time);
+            self.pending.since.get_or_insert(now);
+        }
+        self.inputs[input].covered = chunk.end;
         for open in &mut self.inputs[input].open {
-            open.detach(start, &chunk.bytes)?;
+            open.detach(&chunk.bytes)?;
         }
         self.cut_if_waited(now)?;
         Ok(std::mem::take(&mut self.ready))
@@ -205,17 +243,36 @@ impl Batcher {
         Ok(std::mem::take(&mut self.ready))
     }
 
-    fn input(&mut self, chunk: &DecodedChunk, start: u64) -> usize {
-        let known = self
-            .inputs
-            .iter()
-            .position(|input| input.name == chunk.input);
+    /// Notes how far the hole's source had been read when it came.
+    fn dated(&self, mut hole: Hole) -> Hole {
+        let input = self.inputs.iter().find(|input| input.name == hole.input);
+        let told = input.into_iter().flat_map(|input| &input.progress);
+        hole.since = told
+            .filter(|(source, _)| hole.source.is_none_or(|own| own == *source))
+            .map(|(_, time)| *time)
+            .min();
+        hole
+    }
+
+    /// A heartbeat says how far its source stands in its input.
+    fn advance(&mut self, input: usize, source: SourceId, to: Timestamp) {
+        let progress = &mut self.inputs[input].progress;
+        match progress.iter_mut().find(|(known, _)| *known == source) {
+            Some((_, time)) => *time = to.max(*time),
+            None => progress.push((source, to)),
+        }
+        self.pending.advance(source, to);
+    }
+
+    fn input(&mut self, name: &str, start: u64) -> usize {
+        let known = self.inputs.iter().position(|input| input.name == name);
         known.unwrap_or_else(|| {
             self.inputs.push(Input {
-                name: chunk.input.clone(),
-                first_line: chunk.first_line.clone(),
+                name: name.to_owned(),
+                marks: VecDeque::new(),
                 covered: start,
                 open: Vec::new(),
+                progress: Vec::new(),
             });
             self.inputs.len() - 1
         })
@@ -227,8 +284,7 @@ impl Batcher {
         input: usize,
         item: Item<'_>,
         transaction: TransactionRow,
-        offset: u64,
-        bytes: u64,
+        line: &Line,
         now: Timestamp,
     ) -> Result<(), ArrowError> {
         let mut open = self.inputs[input].open_of(transaction.source);
@@ -242,14 +298,15 @@ impl Batcher {
         }
         let index = match open {
             Some(index) => index,
-            None if transaction.last => return self.admit(item, bytes, now),
+            None if transaction.last => return self.admit(item, line.length, now),
             None => {
-                self.inputs[input].open.push(Open::new(transaction, offset));
+                let open = Open::new(transaction, line.offset);
+                self.inputs[input].open.push(open);
                 self.inputs[input].open.len() - 1
             }
         };
         let open = &mut self.inputs[input].open[index];
-        open.add(item, offset, bytes);
+        open.add(item, line);
         let too_large = open.records > self.limits.max_transaction_rows
             || open.bytes > self.limits.max_transaction_bytes;
         if too_large && open.given_up.is_none() {
@@ -270,37 +327,32 @@ impl Batcher {
     /// An open transaction has ended: everything of it goes into one micro-batch.
     fn complete(&mut self, input: usize, index: usize, now: Timestamp) -> Result<(), ArrowError> {
         let open = &self.inputs[input].open[index];
+        let place = self.inputs[input].position_of(open.offset);
         self.make_room(open.records, open.bytes)?;
-        let Input {
-            open,
-            name,
-            first_line,
-            ..
-        } = &mut self.inputs[input];
+        let Input { open, name, .. } = &mut self.inputs[input];
         let mut open = open.swap_remove(index);
         self.pending
             .holes
-            .extend(open.too_large(name, first_line, &self.catalog));
+            .extend(open.too_large(name, &place, &self.catalog));
         self.pending.rows.append(open.take_rows());
-        self.pending.holes.extend(open.holes);
+        for hole in open.holes {
+            let hole = self.dated(hole);
+            self.pending.holes.push(hole);
+        }
         self.pending.records += open.records;
         self.pending.bytes += open.bytes;
         self.pending.since.get_or_insert(now);
         if let Some(progress) = open.progress {
-            self.pending.advance(open.transaction.source, progress);
+            self.advance(input, open.transaction.source, progress);
         }
         Ok(())
     }
 
     /// The input ended inside this transaction: its rows become holes.
     fn abandon(&mut self, input: usize, now: Timestamp) -> Result<(), ArrowError> {
-        let Input {
-            open,
-            name,
-            first_line,
-            ..
-        } = &mut self.inputs[input];
-        let holes = open[0].unfinished(name, first_line, &self.catalog)?;
+        let place = self.inputs[input].position_of(self.inputs[input].open[0].offset);
+        let Input { open, name, .. } = &mut self.inputs[input];
+        let holes = open[0].unfinished(name, &place, &self.catalog)?;
         open[0].holes.extend(holes);
         self.complete(input, 0, now)
     }
@@ -310,7 +362,10 @@ impl Batcher {
         self.make_room(1, bytes)?;
         match item {
             Item::Row(changes, row) => self.pending.rows.add(changes, row),
-            Item::Hole(hole) => self.pending.holes.push(hole),
+            Item::Hole(hole) => {
+                let hole = self.dated(hole);
+                self.pending.holes.push(hole);
+            }
         }
         self.pending.records += 1;
         self.pending.bytes += bytes;
@@ -332,7 +387,7 @@ impl Batcher {
                 *held = (*held).max(Some(committed_at));
             }
             None => {
-                self.pending.advance(source, committed_at);
+                self.advance(input, source, committed_at);
                 self.pending.since.get_or_insert(now);
             }
         }
@@ -372,6 +427,7 @@ impl Batcher {
             tables: pending.rows.finish()?,
             holes: pending.holes,
             progress: pending.progress,
+            horizons: pending.horizons,
             positions: Positions(positions.collect()),
             bytes: pending.bytes,
         });

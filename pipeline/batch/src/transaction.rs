@@ -8,8 +8,8 @@ use arrow::datatypes::{DataType, Int64Type};
 use arrow::error::ArrowError;
 use centinel_catalog::{Catalog, EntityPath};
 use centinel_model::{
-    EntityId, EntityKey, Hole, HoleReason, Images, Position, TableChanges, TableId, Timestamp,
-    TransactionRow,
+    EntityId, EntityKey, Hole, HoleReason, Images, Line, Position, TableChanges, TableId,
+    Timestamp, TransactionRow,
 };
 
 use crate::gather::Gather;
@@ -25,6 +25,7 @@ pub(crate) enum Item<'a> {
 struct HeldLine {
     table: TableId,
     offset: u64,
+    start: usize,
     length: usize,
 }
 
@@ -69,10 +70,10 @@ impl Open {
         }
     }
 
-    /// Adds the record that stands in `bytes` bytes, its line end included, at `offset`.
-    pub(crate) fn add(&mut self, item: Item<'_>, offset: u64, bytes: u64) {
+    /// Adds the record of this line.
+    pub(crate) fn add(&mut self, item: Item<'_>, line: &Line) {
         self.records += 1;
-        self.bytes += bytes;
+        self.bytes += line.length;
         match (item, &mut self.given_up) {
             (Item::Hole(hole), _) => self.holes.push(hole),
             (Item::Row(changes, _), Some(tables)) => {
@@ -82,8 +83,9 @@ impl Open {
                 self.rows.add(changes, row);
                 self.lines.push(HeldLine {
                     table: changes.table,
-                    offset,
-                    length: bytes as usize,
+                    offset: line.offset,
+                    start: line.start as usize,
+                    length: line.length as usize,
                 });
             }
         }
@@ -105,27 +107,26 @@ impl Open {
     }
 
     /// Copies what it holds of a chunk, so that the chunk can go.
-    pub(crate) fn detach(&mut self, chunk_offset: u64, chunk: &[u8]) -> Result<(), ArrowError> {
+    pub(crate) fn detach(&mut self, chunk: &[u8]) -> Result<(), ArrowError> {
         self.detached
             .append(std::mem::take(&mut self.rows).detached()?);
-        for line in &self.lines[self.kept_lines..] {
-            let start = (line.offset - chunk_offset) as usize;
-            self.kept
-                .extend_from_slice(&chunk[start..start + line.length]);
+        for line in &mut self.lines[self.kept_lines..] {
+            // The rows of a binary log have no bytes of their own.
+            let bytes = chunk.get(line.start..line.start + line.length);
+            line.start = self.kept.len();
+            line.length = bytes.map_or(0, <[u8]>::len);
+            self.kept.extend_from_slice(bytes.unwrap_or_default());
         }
         self.kept_lines = self.lines.len();
         Ok(())
     }
 
     /// One hole for each table of a transaction that was given up.
-    pub(crate) fn too_large(&self, input: &str, first_line: &str, catalog: &Catalog) -> Vec<Hole> {
+    pub(crate) fn too_large(&self, input: &str, place: &Position, catalog: &Catalog) -> Vec<Hole> {
         let tables = self.given_up.iter().flatten();
         let hole = |table: &TableId| Hole {
             input: input.to_owned(),
-            position: Position::File {
-                offset: self.offset,
-                first_line: first_line.to_owned(),
-            },
+            position: place.clone(),
             reason: HoleReason::TransactionTooLarge,
             message: format!(
                 "the transaction that starts here has {} rows in {} bytes, more than the limit; \
@@ -134,6 +135,7 @@ impl Open {
             ),
             bytes: Vec::new(),
             bytes_total: self.bytes,
+            since: None,
             table: Some(*table),
             source: Some(catalog.table(*table).source),
             entities: Vec::new(),
@@ -145,7 +147,7 @@ impl Open {
     pub(crate) fn unfinished(
         &mut self,
         input: &str,
-        first_line: &str,
+        place: &Position,
         catalog: &Catalog,
     ) -> Result<Vec<Hole>, ArrowError> {
         let tables = self.take_rows().finish()?;
@@ -154,23 +156,19 @@ impl Open {
             .map(|changes| (changes.table, changes))
             .collect();
         let mut next_row: BTreeMap<TableId, usize> = BTreeMap::new();
-        let mut kept = &self.kept[..];
         let mut holes = Vec::with_capacity(self.lines.len());
         for line in &self.lines {
-            let (record, rest) = kept.split_at(line.length);
-            kept = rest;
+            let record = &self.kept[line.start..line.start + line.length];
             let record = record.strip_suffix(b"\n").unwrap_or(record);
             let row = next_row.entry(line.table).or_default();
             holes.push(Hole {
                 input: input.to_owned(),
-                position: Position::File {
-                    offset: line.offset,
-                    first_line: first_line.to_owned(),
-                },
+                position: place.advanced_to(line.offset),
                 reason: HoleReason::Malformed,
                 message: "the file ends inside a transaction".to_owned(),
                 bytes: record[..record.len().min(1 << 20)].to_vec(),
                 bytes_total: record.len() as u64,
+                since: None,
                 table: Some(line.table),
                 source: Some(catalog.table(line.table).source),
                 entities: entities(&tables[&line.table], *row, catalog),

@@ -144,8 +144,7 @@ fn holes(batches: &[MicroBatch]) -> Vec<u64> {
 }
 
 fn offset(position: &Position) -> u64 {
-    let Position::File { offset, .. } = position;
-    *offset
+    position.place().0
 }
 
 fn resume(batch: &MicroBatch) -> u64 {

@@ -9,6 +9,8 @@ pub struct Entity {
     pub normalise: Vec<Normalisation>,
     /// More rows than this make the entity undetermined; it is never cut short.
     pub max_rows: u64,
+    /// The table whose row comes first: where that was seen to come into being, nothing of the entity is older.
+    pub begins_with: Option<centinel_model::TableId>,
 }
 
 /// One step that brings key values to one form.

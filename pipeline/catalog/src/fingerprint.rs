@@ -27,8 +27,9 @@ impl Catalog {
     ///   entity order through=settlement by=settlement_no
     /// ```
     ///
-    /// What only changes how rows are judged or shown is not in it: money units, nullability, sensitivity,
-    /// states, spans, limits.
+    /// A shard column and a zone stand there too, as `shard <column>` and `zone <seconds>`. What only changes
+    /// how rows are judged or shown is not in it: money units, nullability, sensitivity, states, spans, limits;
+    /// nor is where rows and messages are read from.
     pub fn storage_shape(&self) -> String {
         let mut text = String::from("shape/1\n");
         for source in &self.sources {
@@ -79,6 +80,12 @@ impl Catalog {
             text,
             format_args!("  key {}", names(table, &table.primary_key)),
         );
+        if let Some(shard) = table.shard {
+            line(text, format_args!("  shard {}", names(table, &[shard])));
+        }
+        if let Some(seconds) = table.zone_seconds.filter(|seconds| *seconds != 0) {
+            line(text, format_args!("  zone {seconds}"));
+        }
         for path in &table.entities {
             let entity = &self.entity(path.entity()).name;
             let by = names(table, path.columns());

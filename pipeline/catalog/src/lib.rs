@@ -8,12 +8,14 @@ mod entity;
 mod fingerprint;
 mod load;
 mod mask;
+mod origin;
 mod table;
 
 pub use column::{Column, ColumnType, Currency, Money, MoneyUnit};
 pub use entity::{Entity, Normalisation};
 pub use load::{Diagnostic, load};
 pub use mask::mask;
+pub use origin::{MessageField, MessageMapping, TablePattern, TimeForm, parse_zone};
 pub use table::{EntityPath, StateColumn, Table, TableKind};
 
 use centinel_model::{EntityId, SourceId, TableId};

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use centinel_model::{Duration, EntityId, SourceId, TableId};
 
-use crate::Column;
+use crate::{Column, MessageMapping, TablePattern};
 
 /// One system table or event.
 #[derive(Clone, Debug)]
@@ -30,6 +30,17 @@ pub struct Table {
     pub lookback: Duration,
     /// How long a row may wait for the target of its link before that is a finding of its own.
     pub link_patience: Duration,
+    /// The physical tables whose rows are this table's; none for an event.
+    pub from: Vec<TablePattern>,
+    /// Whether `from` is declared, and not only the table's own name.
+    pub from_declared: bool,
+    /// Index of the column that the platform's table does not have: it names the physical table, as
+    /// `database.table`.
+    pub shard: Option<usize>,
+    /// How far times without a zone run ahead of UTC, in seconds, where declared.
+    pub zone_seconds: Option<i32>,
+    /// How plain JSON messages become this event; none for a table.
+    pub message: Option<MessageMapping>,
 }
 
 /// Rows or messages.

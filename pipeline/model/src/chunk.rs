@@ -1,29 +1,42 @@
-use crate::{Hole, SourceId, TableChanges, Timestamp};
+use crate::{Hole, Position, SourceId, TableChanges, Timestamp};
 
 /// A stretch of one input, decoded: its changes by column, and its lines in order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct DecodedChunk {
     /// Name of the input it was read from.
     pub input: String,
-    /// SHA-256 of the input's first line, in hexadecimal.
-    pub first_line: String,
-    /// Where the byte after the chunk stands in the input.
+    /// Where the chunk begins.
+    pub start: Position,
+    /// Where the line after the chunk stands in the input, counted as [`Line::offset`] is.
     pub end: u64,
+    /// Where to resume once all of the chunk was taken in.
+    pub after: Position,
     /// The changes, one entry for each table that was named, perhaps without any.
     pub tables: Vec<TableChanges>,
     /// The records that could not be read, in order.
     pub holes: Vec<Hole>,
     /// Every line in order.
     pub lines: Vec<Line>,
-    /// The bytes that were decoded; the first stands at the first line's offset.
+    /// Everything that these sources committed up to these times stands before the end of this chunk, or
+    /// in what was given out before it.
+    pub progress: Vec<(SourceId, Timestamp)>,
+    /// What these sources committed before these times may be missing: reading began behind it.
+    pub horizons: Vec<(SourceId, Timestamp)>,
+    /// The bytes that were decoded.
     pub bytes: Vec<u8>,
 }
 
-/// One line of an input.
+/// One line of a log, one message of a topic, or one row of a binary log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Bytes from the start of the input to the line's first byte.
+    /// Where it stands in its input: a number that rises from line to line, or stays for the lines of one
+    /// message. In a file the bytes before it, in a partition the record's offset, in a binary log the
+    /// number of the transaction.
     pub offset: u64,
+    /// Index of its first byte in [`DecodedChunk::bytes`]; none stand there for a row of a binary log.
+    pub start: u32,
+    /// How many bytes of input it stands for, a line's end included.
+    pub length: u64,
     /// What it holds.
     pub content: LineContent,
 }
@@ -47,6 +60,8 @@ pub enum LineContent {
         /// Index in that table's changes.
         row: u32,
     },
+    /// A record that says nothing: a tombstone, or one that was told apart from what is watched.
+    Nothing,
     /// Everything that the source committed up to this time stands before this line.
     Heartbeat {
         /// The source.
@@ -84,10 +99,19 @@ impl TransactionRow {
 }
 
 impl DecodedChunk {
-    /// Where the line after line `index` starts.
-    pub fn line_end(&self, index: usize) -> u64 {
-        self.lines
-            .get(index + 1)
-            .map_or(self.end, |line| line.offset)
+    /// A chunk of one input without anything in it.
+    pub fn new(input: String, start: Position, end: u64, after: Position) -> DecodedChunk {
+        DecodedChunk {
+            input,
+            start,
+            end,
+            after,
+            tables: Vec::new(),
+            holes: Vec::new(),
+            lines: Vec::new(),
+            progress: Vec::new(),
+            horizons: Vec::new(),
+            bytes: Vec::new(),
+        }
     }
 }

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{EntityId, EntityKey, Position, SourceId, TableId};
+use crate::{EntityId, EntityKey, Position, SourceId, TableId, Timestamp};
 
 /// Why a record could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -28,6 +28,16 @@ pub enum HoleReason {
     AbsurdTime,
     /// More rows in one transaction than the limit.
     TransactionTooLarge,
+    /// A version of a row, or an event's message id, came again with other content.
+    Contradiction,
+    /// Records are gone that were never read: a log was purged, or a topic was made anew.
+    Gap,
+    /// A change that cannot be seen row by row: a TRUNCATE, or a statement written as text.
+    Unobservable,
+    /// The table has another shape than its schema says.
+    Drift,
+    /// A change that may be older than one which was delivered before it, in a format that does not say.
+    ReplaySuspected,
 }
 
 /// A record that could not be read: kept, counted and shown, never dropped.
@@ -49,6 +59,9 @@ pub struct Hole {
     pub table: Option<TableId>,
     /// The source, if the table could be read.
     pub source: Option<SourceId>,
+    /// Everything that its source, or with an unknown source every source of its input, committed up to this
+    /// time was read before it; none when nothing says so.
+    pub since: Option<Timestamp>,
     /// The entities it belongs to, if their keys could be read.
     pub entities: Vec<(EntityId, EntityKey)>,
 }

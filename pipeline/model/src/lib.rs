@@ -21,6 +21,6 @@ pub use entity::{EntityId, EntityKey, SourceId, TableId};
 pub use finding::{Evidence, FINDING_SCHEMA, Finding, FindingId, Verdict};
 pub use hole::{Hole, HoleReason};
 pub use micro_batch::MicroBatch;
-pub use position::{Position, Positions};
+pub use position::{KnownRecord, Position, Positions};
 pub use severity::Severity;
 pub use time::{Duration, DurationError, Timestamp, TimestampError};

@@ -10,6 +10,8 @@ pub struct MicroBatch {
     pub holes: Vec<Hole>,
     /// Commit times up to which everything of a source has been read; only sources that moved.
     pub progress: Vec<(SourceId, Timestamp)>,
+    /// What these sources committed before these times may be missing; only sources that it was said of.
+    pub horizons: Vec<(SourceId, Timestamp)>,
     /// Where to resume once this batch is committed.
     pub positions: Positions,
     /// Bytes of input that this batch stands for.
@@ -24,6 +26,9 @@ impl MicroBatch {
 
     /// Whether it carries nothing at all, not even progress.
     pub fn is_empty(&self) -> bool {
-        self.tables.is_empty() && self.holes.is_empty() && self.progress.is_empty()
+        self.tables.is_empty()
+            && self.holes.is_empty()
+            && self.progress.is_empty()
+            && self.horizons.is_empty()
     }
 }

@@ -1,18 +1,18 @@
-//! Whether a rule only compares entity keys with each other, so that numbers may stand for them.
+//! Whether a rule only compares keys with each other, so that numbers may stand for them.
 //!
-//! The plan is made over keys of type [`DENSE`], which no column and no expression has otherwise: wherever
-//! that type goes, a key goes. Within the rows of one entity every key is the entity's or null, so joins,
-//! groups, comparisons, null tests, MIN and MAX are the same for text and for numbers that are one-to-one.
+//! The plan is made over entity keys of type [`DENSE`] and other keys of type [`NUMBER`], which no column and
+//! no harmless expression has otherwise: wherever such a type goes, a key goes. Joins, groups, comparisons and
+//! null tests are the same for text and for numbers that are one-to-one. Within the rows of one entity every
+//! entity key is the entity's or null, so for those MIN, MAX and order are the same too.
 
 use arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator};
 
-/// The type of dense entity ids. DataFusion joins integers of a small range by direct address.
-pub(crate) const DENSE: DataType = DataType::UInt32;
+use crate::forms::{DENSE, NUMBER};
 
-/// Whether keys are only compared with keys in this plan, made over dense keys.
+/// Whether keys are only compared with keys in this plan, made over numbers.
 pub(crate) fn only_compares_keys(plan: &LogicalPlan) -> bool {
     let mut only = true;
     let walked = plan.apply(|node| {
@@ -20,26 +20,33 @@ pub(crate) fn only_compares_keys(plan: &LogicalPlan) -> bool {
         for input in node.inputs() {
             schema.merge(input.schema());
         }
+        let sorts = matches!(node, LogicalPlan::Sort(_));
         only = only
             && node
                 .expressions()
                 .iter()
-                .all(|expr| harmless(expr, &schema));
+                .all(|expr| harmless(expr, &schema) && !(sorts && is_of(expr, &NUMBER, &schema)));
         Ok(TreeNodeRecursion::Continue)
     });
     only && walked.is_ok()
 }
 
+fn is_of(expr: &Expr, kind: &DataType, schema: &DFSchema) -> bool {
+    expr.get_type(schema).is_ok_and(|found| found == *kind)
+}
+
 fn is_key(expr: &Expr, schema: &DFSchema) -> bool {
-    expr.get_type(schema).is_ok_and(|kind| kind == DENSE)
+    is_of(expr, &DENSE, schema) || is_of(expr, &NUMBER, schema)
 }
 
 fn harmless(expr: &Expr, schema: &DFSchema) -> bool {
     let key = |part: &Expr| is_key(part, schema);
     let well = |part: &Expr| harmless(part, schema);
+    // Numbers have another order than the texts that they stand for.
+    let number = |part: &Expr| is_of(part, &NUMBER, schema);
     match expr {
         Expr::Column(_) => true,
-        Expr::Literal(value, _) => value.is_null() || value.data_type() != DENSE,
+        Expr::Literal(value, _) => value.is_null() || !key(expr),
         Expr::Alias(alias) => well(&alias.expr),
         Expr::IsNull(part) | Expr::IsNotNull(part) => well(part),
         Expr::BinaryExpr(binary) if key(&binary.left) || key(&binary.right) => {
@@ -63,19 +70,24 @@ fn harmless(expr: &Expr, schema: &DFSchema) -> bool {
         Expr::ScalarFunction(call) if call.func.name() == "coalesce" => call.args.iter().all(well),
         Expr::AggregateFunction(call) => {
             let arguments = &call.params.args;
-            let about_keys = matches!(call.func.name(), "count" | "min" | "max");
-            (about_keys || !arguments.iter().any(key))
+            takes(call.func.name(), arguments, schema)
                 && arguments.iter().all(well)
                 && call.params.filter.as_deref().is_none_or(well)
-                && call.params.order_by.iter().all(|sort| well(&sort.expr))
+                && call
+                    .params
+                    .order_by
+                    .iter()
+                    .all(|sort| well(&sort.expr) && !number(&sort.expr))
         }
         Expr::WindowFunction(call) => {
             let parameters = &call.params;
-            let about_keys = matches!(call.fun.name(), "count" | "min" | "max");
-            (about_keys || !parameters.args.iter().any(key))
+            takes(call.fun.name(), &parameters.args, schema)
                 && parameters.args.iter().all(well)
                 && parameters.partition_by.iter().all(well)
-                && parameters.order_by.iter().all(|sort| well(&sort.expr))
+                && parameters
+                    .order_by
+                    .iter()
+                    .all(|sort| well(&sort.expr) && !number(&sort.expr))
                 && parameters.filter.as_deref().is_none_or(well)
         }
         // What else makes a key makes it from something that is none.
@@ -89,4 +101,11 @@ fn harmless(expr: &Expr, schema: &DFSchema) -> bool {
             only && walked.is_ok()
         }
     }
+}
+
+/// Whether an aggregate function gives the same for these keys as for their texts.
+fn takes(function: &str, arguments: &[Expr], schema: &DFSchema) -> bool {
+    let any_is = |kind| arguments.iter().any(|part| is_of(part, kind, schema));
+    let orders = matches!(function, "min" | "max");
+    function == "count" || ((orders || !any_is(&DENSE)) && !any_is(&NUMBER))
 }

@@ -18,9 +18,11 @@ use tokio::runtime::Runtime;
 
 use crate::as_of::AsOf;
 use crate::dense::only_compares_keys;
-use crate::leaf::{SliceTable, Slot};
+use crate::forms::Forms;
+use crate::leaf::SliceTable;
 use crate::rule::Rule;
-use crate::slice::{KeyForm, Slice, SliceLayout};
+use crate::slice::{Slice, SliceLayout};
+use crate::slot::Slot;
 use crate::violations::Violations;
 use crate::{RulesError, plan, session};
 
@@ -71,7 +73,6 @@ struct Compiled {
     plan: Arc<dyn ExecutionPlan>,
     context: Arc<TaskContext>,
     clock: AsOf,
-    form: KeyForm,
 }
 
 impl Evaluator {
@@ -163,10 +164,10 @@ impl Evaluator {
     fn judge(&self, compiled: &Compiled, slice: &Slice) -> RuleOutcome {
         let outcome = self
             .run(compiled)
-            .and_then(|rows| Violations::of_slice(&compiled.rule, rows, slice, compiled.form));
+            .and_then(|rows| Violations::of_slice(&compiled.rule, rows, slice, &self.slot));
         match outcome {
             Ok(violations) => RuleOutcome::Violations(violations),
-            Err(error) => RuleOutcome::CouldNotJudge(reason(&error)),
+            Err(error) => RuleOutcome::CouldNotJudge(reason(&compiled.rule, &error)),
         }
     }
 
@@ -184,7 +185,12 @@ impl Evaluator {
 }
 
 /// What went wrong, in one line.
-pub(crate) fn reason(error: &DataFusionError) -> String {
+pub(crate) fn reason(rule: &Rule, error: &DataFusionError) -> String {
+    if rule.reads_sensitive {
+        return "the SQL engine failed; its words are withheld, because the rule reads sensitive columns and they \
+                might quote one"
+            .into();
+    }
     let said = error.strip_backtrace();
     said.lines().next().unwrap_or_default().to_owned()
 }
@@ -221,11 +227,11 @@ fn compile(
     slot: &Slot,
     engine: &Arc<RuntimeEnv>,
 ) -> Result<Compiled, RulesError> {
-    let compiled = |form: KeyForm| -> Result<(Compiled, bool), RulesError> {
+    let compiled = |forms: &Forms| -> Result<(Compiled, bool), RulesError> {
         let clock = AsOf::default();
         let context = session::context(Arc::clone(engine), 1, &clock)?;
         for id in catalog.table_ids() {
-            let table = SliceTable::new(slot, layout, catalog, id, entity, form);
+            let table = SliceTable::new(slot, layout, catalog, id, forms);
             context.register_table(catalog.table(id).name.as_str(), Arc::new(table))?;
         }
         let plans = block_on(plan::plan_text(&context, &rule.text))?;
@@ -239,13 +245,14 @@ fn compile(
             plan: physical,
             context: context.task_ctx(),
             clock,
-            form,
         };
         Ok((compiled, only_compares_keys(&plans.optimised)))
     };
-    // A rule that looks into the key does not plan, or not as hoped, over numbers.
-    match compiled(KeyForm::Dense) {
-        Ok((dense, true)) => Ok(dense),
-        _ => Ok(compiled(KeyForm::Text)?.0),
+    // A rule that looks into a key does not plan, or not as hoped, over numbers.
+    for forms in [Forms::numbered(catalog, &rule), Forms::dense(entity)] {
+        if let Ok((plan, true)) = compiled(&forms) {
+            return Ok(plan);
+        }
     }
+    Ok(compiled(&Forms::text(entity))?.0)
 }

@@ -1,19 +1,21 @@
 //! The leaf of kept plans: reads whatever slice is current.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{SchemaRef, UInt32Type};
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use centinel_catalog::Catalog;
-use centinel_model::{EntityId, TableId};
+use centinel_model::TableId;
 use datafusion::catalog::Session;
+use datafusion::common::DFSchema;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::{TableProvider, TableType};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, Operator, TableProviderFilterPushDown};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
 use datafusion::physical_plan::memory::MemoryStream;
@@ -22,58 +24,9 @@ use datafusion::physical_plan::{
     PlanProperties, ReplaceChildrenOptions,
 };
 
-use crate::slice::{KeyForm, LayoutTable, Slice, SliceLayout, names_of, schema_of};
-
-/// The current slice, shared by the leaves of all plans of one evaluator.
-#[derive(Clone, Default)]
-pub(crate) struct Slot(Arc<Mutex<Current>>);
-
-#[derive(Default)]
-struct Current {
-    slice: Option<Slice>,
-    /// By table position: the batch with its key as text, once a plan asked for it.
-    as_text: Vec<Option<RecordBatch>>,
-}
-
-impl Slot {
-    pub fn set(&self, slice: Option<Slice>) {
-        let tables = slice.as_ref().map_or(0, |slice| slice.tables.len());
-        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        current.as_text = vec![None; tables];
-        current.slice = slice;
-    }
-
-    /// The rows of a table of the current slice.
-    fn rows(&self, leaf: &Leaf) -> Result<Option<RecordBatch>> {
-        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(slice) = &current.slice else {
-            return Err(DataFusionError::Execution("no slice is current".into()));
-        };
-        let Some(Some(batch)) = slice.tables.get(leaf.position) else {
-            return Ok(None);
-        };
-        let (KeyForm::Text, Some(key)) = (leaf.form, leaf.key) else {
-            return Ok(Some(batch.clone()));
-        };
-        if let Some(Some(ready)) = current.as_text.get(leaf.position) {
-            return Ok(Some(ready.clone()));
-        }
-        let mut columns = batch.columns().to_vec();
-        let ids = columns[key].as_primitive::<UInt32Type>();
-        let wanted = leaf.held.field(key).data_type();
-        columns[key] = names_of(ids, slice.keys.as_ref(), wanted)?;
-        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        let ready = RecordBatch::try_new_with_options(Arc::clone(&leaf.held), columns, &options)?;
-        current.as_text[leaf.position] = Some(ready.clone());
-        Ok(Some(ready))
-    }
-}
-
-impl fmt::Debug for Slot {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Slot")
-    }
-}
+use crate::forms::{Form, Forms};
+use crate::slice::{LayoutTable, SliceLayout};
+use crate::slot::{Reading, Slot};
 
 /// A table as the planner sees it: with all its columns, of which a slice holds those that plans read.
 #[derive(Debug)]
@@ -81,10 +34,11 @@ pub(crate) struct SliceTable {
     slot: Slot,
     /// Its place in slices, where it has one: a rule may name a table of which its plan needs nothing.
     held_as: Option<(usize, LayoutTable)>,
-    form: KeyForm,
-    /// The layout's columns, keys in this form.
-    held: SchemaRef,
-    /// All columns, keys in this form.
+    /// By column of the table.
+    forms: Vec<Form>,
+    /// The column that is the entity's key.
+    key: Option<usize>,
+    /// All columns in these forms.
     schema: SchemaRef,
 }
 
@@ -94,25 +48,83 @@ impl SliceTable {
         layout: &SliceLayout,
         catalog: &Catalog,
         id: TableId,
-        entity: EntityId,
-        form: KeyForm,
+        forms: &Forms,
     ) -> SliceTable {
-        let table = catalog.table(id);
         let held_as = layout
             .position(id)
             .map(|position| (position, layout.tables[position].clone()));
-        let held = held_as
-            .as_ref()
-            .map(|(_, layout)| layout.columns.as_slice())
-            .unwrap_or_default();
-        let all: Vec<usize> = (0..table.columns.len()).collect();
+        let all: Vec<usize> = (0..catalog.table(id).columns.len()).collect();
         SliceTable {
             slot: slot.clone(),
-            held: schema_of(table, held, entity, form),
-            schema: schema_of(table, &all, entity, form),
             held_as,
-            form,
+            schema: forms.schema(catalog, id, &all),
+            forms: all
+                .iter()
+                .map(|column| forms.of(catalog, id, *column))
+                .collect(),
+            key: forms.key(catalog, id),
         }
+    }
+
+    /// Whether slices hold the values of a column themselves, and not something in their place.
+    fn is_held(&self, column: usize) -> bool {
+        let layout = self.held_as.as_ref().map(|(_, layout)| layout);
+        layout.is_some_and(|layout| layout.columns.contains(&column))
+            && matches!(self.forms[column], Form::Held | Form::View)
+            && self.key != Some(column)
+    }
+
+    /// Whether a condition compares values that the slice holds with constants: it means the same in all plans.
+    fn is_plain(&self, condition: &Expr) -> bool {
+        let plain = |part: &Expr| self.is_plain(part);
+        match condition {
+            Expr::Column(column) => self
+                .schema
+                .index_of(&column.name)
+                .is_ok_and(|index| self.is_held(index)),
+            Expr::Literal(..) => true,
+            Expr::Not(part) | Expr::IsNull(part) | Expr::IsNotNull(part) => plain(part),
+            Expr::InList(list) => plain(&list.expr) && list.list.iter().all(plain),
+            Expr::BinaryExpr(binary) => {
+                let compares = binary.op.supports_propagation()
+                    || matches!(binary.op, Operator::And | Operator::Or);
+                compares && plain(&binary.left) && plain(&binary.right)
+            }
+            _ => false,
+        }
+    }
+
+    /// The number of these conditions together; none where there are none.
+    fn filter(&self, state: &dyn Session, conditions: &[Expr]) -> Result<Option<usize>> {
+        let Some(condition) = conjunction(conditions.iter().cloned()) else {
+            return Ok(None);
+        };
+        let named = condition.column_refs().into_iter();
+        let columns: Result<BTreeSet<usize>, _> = named
+            .map(|column| self.schema.index_of(&column.name))
+            .collect();
+        let over = self.reading(&columns?.into_iter().collect::<Vec<_>>(), None)?;
+        let schema = DFSchema::try_from(Arc::clone(&over.schema))?;
+        let predicate = state.create_physical_expr(condition.clone(), &schema)?;
+        Ok(Some(self.slot.filter(condition, predicate, over)))
+    }
+
+    /// Reads these columns of the table.
+    fn reading(&self, wanted: &[usize], filter: Option<usize>) -> Result<Reading> {
+        let missing =
+            || DataFusionError::Plan("the slice does not hold what the plan reads".into());
+        let (position, layout) = self.held_as.as_ref().ok_or_else(missing)?;
+        let place = |column: &usize| {
+            let held = layout.columns.iter().position(|held| held == column)?;
+            Some((held, self.forms[*column]))
+        };
+        let columns: Option<Vec<(usize, Form)>> = wanted.iter().map(place).collect();
+        Ok(Reading {
+            position: *position,
+            columns: columns.ok_or_else(missing)?,
+            filter,
+            schema: Arc::new(self.schema.project(wanted)?),
+        })
     }
 }
 
@@ -126,23 +138,29 @@ impl TableProvider for SliceTable {
         TableType::Base
     }
 
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        let support = |filter: &&Expr| match self.is_plain(filter) {
+            true => TableProviderFilterPushDown::Exact,
+            false => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(support).collect())
+    }
+
     async fn scan(
         &self,
-        _state: &dyn Session,
+        state: &dyn Session,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
+        filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let all = || (0..self.schema.fields().len()).collect();
         let wanted: Vec<usize> = projection.cloned().unwrap_or_else(all);
-        let missing =
-            || DataFusionError::Plan("the slice does not hold what the plan reads".into());
-        let (position, layout) = self.held_as.as_ref().ok_or_else(missing)?;
-        let place = |column: &usize| layout.columns.iter().position(|held| held == column);
-        let columns: Option<Vec<usize>> = wanted.iter().map(place).collect();
-        let schema = Arc::new(self.schema.project(&wanted)?);
+        let reading = self.reading(&wanted, self.filter(state, filters)?)?;
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::clone(&schema)),
+            EquivalenceProperties::new(Arc::clone(&reading.schema)),
             Partitioning::UnknownPartitioning(1),
             EmissionType::Incremental,
             Boundedness::Bounded,
@@ -150,12 +168,8 @@ impl TableProvider for SliceTable {
         .with_scheduling_type(SchedulingType::Cooperative);
         Ok(Arc::new(Leaf {
             slot: self.slot.clone(),
-            position: *position,
-            key: layout.key,
-            form: self.form,
-            held: Arc::clone(&self.held),
-            columns: columns.ok_or_else(missing)?,
-            schema,
+            reading,
+            conditions: filters.to_vec(),
             properties: Arc::new(properties),
         }))
     }
@@ -165,18 +179,15 @@ impl TableProvider for SliceTable {
 #[derive(Debug)]
 struct Leaf {
     slot: Slot,
-    position: usize,
-    key: Option<usize>,
-    form: KeyForm,
-    held: SchemaRef,
-    columns: Vec<usize>,
-    schema: SchemaRef,
+    reading: Reading,
+    conditions: Vec<Expr>,
     properties: Arc<PlanProperties>,
 }
 
 impl DisplayAs for Leaf {
     fn fmt_as(&self, _kind: DisplayFormatType, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self
+            .reading
             .schema
             .fields()
             .iter()
@@ -185,9 +196,13 @@ impl DisplayAs for Leaf {
         write!(
             out,
             "Slice: table {}, columns [{}]",
-            self.position,
+            self.reading.position,
             names.join(", ")
-        )
+        )?;
+        match conjunction(self.conditions.iter().cloned()) {
+            Some(condition) => write!(out, ", where {condition}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -239,25 +254,10 @@ impl ExecutionPlan for Leaf {
         _partition: usize,
         _context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let batches = match self.slot.rows(self)? {
-            None => Vec::new(),
-            Some(rows) => {
-                let columns = self
-                    .columns
-                    .iter()
-                    .map(|index| Arc::clone(rows.column(*index)))
-                    .collect();
-                let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
-                vec![RecordBatch::try_new_with_options(
-                    Arc::clone(&self.schema),
-                    columns,
-                    &options,
-                )?]
-            }
-        };
+        let rows = self.slot.rows(&self.reading)?;
         Ok(Box::pin(MemoryStream::try_new(
-            batches,
-            Arc::clone(&self.schema),
+            rows.into_iter().collect(),
+            Arc::clone(&self.reading.schema),
             None,
         )?))
     }

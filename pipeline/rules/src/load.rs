@@ -26,7 +26,7 @@ use crate::{RulesError, exact, lineage, lint, locality, plan, session, wake};
 /// The most rule files of one folder.
 const MAX_FILES: usize = 2_000;
 /// The most bytes of one rule file.
-const MAX_FILE_BYTES: u64 = 256 << 10;
+const MAX_FILE_BYTES: u64 = 64 << 10;
 
 /// All rules of a folder, by id.
 #[derive(Clone, Debug, Default)]
@@ -132,7 +132,7 @@ fn read(path: &Path) -> Result<SourceFile, Vec<Diagnostic>> {
         })?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(refuse(
-            "the file is larger than 256 KiB".into(),
+            "the file is larger than 64 KiB".into(),
             "write one rule in each file",
         ));
     }
@@ -320,6 +320,23 @@ fn assemble(
             .position(|field| field.name() == only),
         _ => None,
     };
+    let origins = lineage::origins(plan, catalog);
+    let sensitive: Vec<bool> = origins.iter().map(|origin| origin.sensitive).collect();
+    for (field, _) in output
+        .fields()
+        .iter()
+        .zip(&sensitive)
+        .filter(|(_, masked)| **masked)
+    {
+        if head.key.contains(field.name()) {
+            let problem = format!(
+                "`{}` derives from a sensitive column, and keys are shown",
+                field.name()
+            );
+            let remedy = "name rows by a number of their own, such as payment_no";
+            mistakes.add(mistakes.field("key"), problem, remedy);
+        }
+    }
     let digest = Sha256::digest(file.text.as_bytes());
     Some(Rule {
         locality: locality::prove(plan, catalog, entity, key),
@@ -327,10 +344,11 @@ fn assemble(
             true => wake::time_bounds(plan, catalog),
             false => Ok(Vec::new()),
         },
-        sensitive: lineage::origins(plan, catalog)
-            .iter()
-            .map(|origin| origin.sensitive)
-            .collect(),
+        sensitive,
+        reads_sensitive: reads.iter().any(|used| {
+            let columns = &catalog.table(used.table).columns;
+            used.columns.iter().any(|column| columns[*column].sensitive)
+        }),
         entity_column: key,
         id: head.id,
         title: head.title,

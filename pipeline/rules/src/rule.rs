@@ -60,6 +60,8 @@ pub struct Rule {
     pub entity_column: Option<usize>,
     /// For each output column whether it derives from a sensitive one and is masked.
     pub sensitive: Vec<bool>,
+    /// Whether it reads a sensitive column: then what the SQL engine says of an error may quote one.
+    pub reads_sensitive: bool,
     /// Whether it may be answered slice by slice.
     pub locality: Locality,
     /// Whether it uses `as_of()`.

@@ -9,7 +9,7 @@ use arrow::error::ArrowError;
 use centinel_catalog::{Catalog, Column, EntityPath, Table};
 use centinel_model::{EntityId, TableId};
 
-use crate::dense::DENSE;
+use crate::forms::DENSE;
 use crate::rule::Rule;
 
 /// What a slice must hold for some rules of one entity.
@@ -62,15 +62,6 @@ impl EntityNames for Vec<String> {
     }
 }
 
-/// In which form plans see entity keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KeyForm {
-    /// As dense ids.
-    Dense,
-    /// As text, for rules that look into the key.
-    Text,
-}
-
 impl SliceLayout {
     /// What these rules of one entity read.
     pub(crate) fn new(catalog: &Catalog, rules: &[Arc<Rule>], entity: EntityId) -> SliceLayout {
@@ -93,7 +84,7 @@ impl SliceLayout {
             read.then(|| LayoutTable {
                 table: id,
                 key: columns.iter().position(|column| Some(*column) == key),
-                schema: schema_of(table, &columns, entity, KeyForm::Dense),
+                schema: held_schema(table, &columns, key),
                 columns,
             })
         });
@@ -119,26 +110,16 @@ pub(crate) fn key_column(table: &Table, entity: EntityId) -> Option<usize> {
     }
 }
 
-/// The schema of some columns of a table in rule types, the entity's key in the given form.
-pub(crate) fn schema_of(
-    table: &Table,
-    columns: &[usize],
-    entity: EntityId,
-    form: KeyForm,
-) -> SchemaRef {
-    let key = key_column(table, entity);
-    let fields: Vec<Field> = columns
-        .iter()
-        .map(|index| {
-            let column = &table.columns[*index];
-            match (form, Some(*index) == key) {
-                // In a slice no key is null.
-                (KeyForm::Dense, true) => Field::new(&column.name, DENSE, column.nullable),
-                _ => Field::new(&column.name, column.rule_type(), column.nullable),
-            }
-        })
-        .collect();
-    Arc::new(Schema::new(fields))
+fn held_schema(table: &Table, columns: &[usize], key: Option<usize>) -> SchemaRef {
+    let field = |index: &usize| {
+        let column = &table.columns[*index];
+        let kind = match key == Some(*index) {
+            true => DENSE,
+            false => column.rule_type(),
+        };
+        Field::new(&column.name, kind, column.nullable)
+    };
+    Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
 }
 
 /// A column of storage type in its rule type: money in whatever unit becomes the same number of units of a

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
+use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Decimal128Type, Schema, TimeUnit, TimestampMicrosecondType, UInt32Type,
 };
@@ -13,12 +14,13 @@ use centinel_model::{Amount, Timestamp};
 use datafusion::error::{DataFusionError, Result};
 use hashbrown::HashMap;
 
-use crate::dense::DENSE;
 use crate::evaluate::{collect, reason};
+use crate::forms::{DENSE, NUMBER};
 use crate::plan;
 use crate::rule::{Rule, RuleCurrency};
 use crate::session::Session;
-use crate::slice::{KeyForm, Slice, names_of};
+use crate::slice::{Slice, names_of};
+use crate::slot::Slot;
 
 /// The bad rows of one rule. Rows count from 0; rows of entities that could not be judged are left out.
 #[derive(Debug)]
@@ -49,21 +51,17 @@ impl Violations {
         rule: &Arc<Rule>,
         rows: RecordBatch,
         slice: &Slice,
-        form: KeyForm,
+        slot: &Slot,
     ) -> Result<Violations> {
         let column = entity_column(rule)?;
         if rows.num_rows() == 0 {
             return Ok(Violations::none(rule, column));
         }
-        let entities = match form {
-            KeyForm::Dense => rows
-                .column(column)
-                .as_primitive::<UInt32Type>()
-                .iter()
-                .collect(),
-            KeyForm::Text => ids_of(rows.column(column), slice)?,
+        let entities = match rows.column(column).as_primitive_opt::<UInt32Type>() {
+            Some(ids) => ids.iter().collect(),
+            None => ids_of(rows.column(column), slice)?,
         };
-        let rows = with_names(rule, &rows, slice)?;
+        let rows = with_texts(rule, &rows, slice, slot)?;
         Ok(Violations::judged(rule, rows, Some(entities), column)?)
     }
 
@@ -271,7 +269,8 @@ impl Rule {
             let rows = RecordBatch::try_new(nullable(&rows), rows.columns().to_vec())?;
             Ok(Violations::judged(self, rows, None, column)?)
         };
-        rows.await.map_err(|error: DataFusionError| reason(&error))
+        rows.await
+            .map_err(|error: DataFusionError| reason(self, &error))
     }
 }
 
@@ -309,20 +308,23 @@ fn ids_of(names: &ArrayRef, slice: &Slice) -> Result<Vec<Option<u32>>> {
         .collect()
 }
 
-/// The rows with dense ids replaced by the keys behind them.
-fn with_names(rule: &Rule, rows: &RecordBatch, slice: &Slice) -> Result<RecordBatch> {
+/// The rows with plain texts where plans have dense ids, numbers or views.
+fn with_texts(rule: &Rule, rows: &RecordBatch, slice: &Slice, slot: &Slot) -> Result<RecordBatch> {
     let mut columns = Vec::with_capacity(rows.num_columns());
     for (field, column) in rule.output.fields().iter().zip(rows.columns()) {
-        columns.push(
-            match *column.data_type() == DENSE && *field.data_type() != DENSE {
-                true => names_of(
-                    column.as_primitive::<UInt32Type>(),
-                    slice.keys.as_ref(),
-                    field.data_type(),
-                )?,
-                false => Arc::clone(column),
-            },
-        );
+        let found = column.data_type();
+        columns.push(if found == field.data_type() {
+            Arc::clone(column)
+        } else if *found == DENSE {
+            let ids = column.as_primitive::<UInt32Type>();
+            names_of(ids, slice.keys.as_ref(), field.data_type())?
+        } else if *found == NUMBER {
+            slot.texts(column)
+        } else if *found == DataType::Utf8View {
+            cast(column, field.data_type())?
+        } else {
+            Arc::clone(column)
+        });
     }
     Ok(RecordBatch::try_new(Arc::clone(&rule.output), columns)?)
 }

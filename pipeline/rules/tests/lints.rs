@@ -472,3 +472,18 @@ fn literals_are_decimals() {
     assert!(rule.output.field(1).data_type().is_decimal());
     assert!(rule.output.field(2).data_type().is_decimal());
 }
+
+#[test]
+fn what_is_personal_is_no_key() {
+    let head = "/* ---\nid: shown\ntitle: T\nentity: order\nseverity: warn\nkey: [order_no, card]\nowner: tests\n--- */\n";
+    for column in ["card_no", "COALESCE(NULLIF(card_no, 'x'), status)"] {
+        let text = format!("{head}SELECT order_no, {column} AS card FROM payment");
+        let mistakes = load_text("shown.sql", &text, &catalog()).unwrap_err();
+        let problem = &mistakes[0].problem;
+        assert!(
+            problem.contains("derives from a sensitive column"),
+            "{problem}"
+        );
+        assert_eq!(mistakes[0].line, 6);
+    }
+}

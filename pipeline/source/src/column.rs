@@ -1,5 +1,6 @@
 //! Columns that grow row by row and can be cut back when a row turns out to be bad.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -30,6 +31,33 @@ enum Values {
     Boolean(Vec<bool>),
     Timestamp(Vec<i64>),
     Date(Vec<i32>),
+}
+
+/// A value on its way into a column, as its format or database gives it. It must fit the column exactly,
+/// or it is refused.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Cell<'a> {
+    /// No value.
+    Null,
+    /// As it stands in the project's own JSON.
+    Json(Value<'a>),
+    /// Text, for text and JSON columns.
+    Text(Cow<'a, str>),
+    /// A whole or decimal number in plain digits, for integers, decimals and (as 0 or 1) booleans.
+    Number(Cow<'a, str>),
+    /// A whole number, for integers, decimals and (as 0 or 1) booleans.
+    Integer(i128),
+    /// `units` of 10^-`scale`, for decimals.
+    Decimal {
+        /// The digits without their point.
+        units: i128,
+        /// How many of them stand behind the point.
+        scale: u8,
+    },
+    /// Microseconds since 1970 in UTC.
+    Timestamp(i64),
+    /// Days since 1970-01-01.
+    Date(i32),
 }
 
 /// One growing column.
@@ -69,47 +97,28 @@ impl ColumnBuffer {
     }
 
     /// Appends the value, which must fit exactly; texts are brought to the normal form of `keys`.
-    pub(crate) fn push(&mut self, value: Value<'_>, keys: &[Entity]) -> Result<(), Refusal> {
-        if value == Value::Null {
+    pub(crate) fn push(&mut self, cell: Cell<'_>, keys: &[Entity]) -> Result<(), Refusal> {
+        if matches!(cell, Cell::Null | Cell::Json(Value::Null)) {
             self.push_null();
             return Ok(());
         }
         match &mut self.values {
             Values::Text { offsets, data } => {
                 let content = match self.kind {
-                    ColumnType::Json => value::json(value)?,
-                    _ => value::text(value)?,
+                    ColumnType::Json => value::json(cell)?,
+                    _ => value::text_of(cell)?,
                 };
-                let start = data.len();
-                match keys {
-                    [] => data.push_str(&content),
-                    [entity] => data.push_str(&entity.normalise(&content)),
-                    several => {
-                        data.push_str(&several.iter().fold(content.into_owned(), |text, entity| {
-                            entity.normalise(&text).into_owned()
-                        }))
-                    }
-                }
-                let Ok(end) = i32::try_from(data.len()) else {
-                    data.truncate(start);
-                    return Err(Refusal::new(
-                        HoleReason::TooLong,
-                        "does not fit beside its neighbours",
-                    ));
-                };
-                offsets.push(end);
+                push_text(offsets, data, &content, keys)?;
             }
-            Values::Integer(integers) => integers.push(value::integer(value)?),
+            Values::Integer(integers) => integers.push(value::integer_of(cell)?),
             Values::Decimal {
                 units,
                 precision,
                 scale,
-            } => {
-                units.push(value::decimal(value, *precision, *scale)?);
-            }
-            Values::Boolean(booleans) => booleans.push(value::boolean(value)?),
-            Values::Timestamp(micros) => micros.push(value::timestamp(value)?.0),
-            Values::Date(days) => days.push(value::date(value)?),
+            } => units.push(value::decimal(cell, *precision, *scale)?),
+            Values::Boolean(booleans) => booleans.push(value::boolean_of(cell)?),
+            Values::Timestamp(micros) => micros.push(value::timestamp_of(cell)?.0),
+            Values::Date(days) => days.push(value::date(cell)?),
         }
         self.nulls.append_non_null();
         Ok(())
@@ -179,4 +188,27 @@ impl ColumnBuffer {
             Values::Date(values) => Arc::new(Date32Array::try_new(values.into(), nulls)?),
         })
     }
+}
+
+fn push_text(
+    offsets: &mut Vec<i32>,
+    data: &mut String,
+    content: &str,
+    keys: &[Entity],
+) -> Result<(), Refusal> {
+    let start = data.len();
+    match keys {
+        [] => data.push_str(content),
+        [entity] => data.push_str(&entity.normalise(content)),
+        several => data.push_str(&several.iter().fold(content.to_owned(), |text, entity| {
+            entity.normalise(&text).into_owned()
+        })),
+    }
+    let Ok(end) = i32::try_from(data.len()) else {
+        data.truncate(start);
+        let message = "does not fit beside its neighbours";
+        return Err(Refusal::new(HoleReason::TooLong, message));
+    };
+    offsets.push(end);
+    Ok(())
 }

@@ -5,24 +5,20 @@ use std::ops::Range;
 
 use arrow::error::ArrowError;
 use centinel_catalog::{Catalog, TableKind};
-use centinel_model::{
-    DecodedChunk, Duration, HoleReason, Line, LineContent, SourceId, Timestamp, TransactionRow,
-};
+use centinel_model::{DecodedChunk, HoleReason, LineContent, Position, SourceId, Timestamp};
 
 use crate::RawChunk;
-use crate::hole::{self, Place};
+use crate::chunk::{Building, Known, Record};
+use crate::hole;
 use crate::line::{Envelope, Form, form, read_heartbeat, read_row, sane};
-use crate::rows::{Layout, TableBuffer};
+use crate::rows::Layout;
 use crate::value::Refusal;
-
-/// How far a commit time may lie ahead of the latest sane time, for clocks that differ.
-const TOLERANCE: Duration = Duration::seconds(86_400);
 
 /// Decodes change logs of the tables, events and sources of one catalog.
 #[derive(Debug)]
 pub struct Decoder {
     /// By table id.
-    layouts: Vec<Layout>,
+    pub(crate) layouts: Vec<Layout>,
     by_name: HashMap<String, usize>,
     sources: HashMap<String, SourceId>,
 }
@@ -58,33 +54,105 @@ impl Decoder {
         chunk: RawChunk,
         latest_sane: Timestamp,
     ) -> Result<DecodedChunk, ArrowError> {
-        let mut decoding = Decoding {
-            decoder: self,
-            latest: latest_sane.plus(TOLERANCE),
-            slots: vec![None; self.layouts.len()],
-            buffers: Vec::new(),
-            decoded: DecodedChunk {
-                input: chunk.input,
-                first_line: chunk.first_line,
-                end: chunk.offset + chunk.oversized.unwrap_or(chunk.bytes.len() as u64),
-                ..DecodedChunk::default()
-            },
+        let start = Position::File {
+            offset: chunk.offset,
+            first_line: chunk.first_line,
         };
+        let end = chunk.offset + chunk.oversized.unwrap_or(chunk.bytes.len() as u64);
+        let after = start.advanced_to(end);
+        let decoded = DecodedChunk::new(chunk.input, start, end, after);
+        let mut building = Building::new(&self.layouts, latest_sane, decoded);
         match chunk.oversized {
-            Some(total) => decoding.too_long(chunk.offset, &chunk.bytes, total),
-            None => decoding.lines(chunk.offset, &chunk.bytes),
+            Some(total) => {
+                let record = Record {
+                    offset: chunk.offset,
+                    bytes: &chunk.bytes,
+                    bytes_total: total,
+                };
+                let message = "the line is longer than the limit for one line";
+                let refusal = Refusal::new(HoleReason::TooLong, message);
+                let content = building.hole(record, refusal, Known::default());
+                building.line(chunk.offset, 0, total, content);
+            }
+            None => self.lines(chunk.offset, &chunk.bytes, &mut building),
         }
-        let Decoding {
-            buffers,
-            mut decoded,
-            ..
-        } = decoding;
-        let finished = buffers
-            .into_iter()
-            .map(|(table, buffer)| buffer.finish(&self.layouts[table]));
-        decoded.tables = finished.collect::<Result<_, _>>()?;
-        decoded.bytes = chunk.bytes;
-        Ok(decoded)
+        building.finish(chunk.bytes)
+    }
+
+    fn lines(&self, offset: u64, bytes: &[u8], building: &mut Building<'_>) {
+        let whole = std::str::from_utf8(bytes).ok();
+        for range in line_ranges(bytes) {
+            let text = match whole {
+                Some(whole) => Some(&whole[range.clone()]),
+                None => std::str::from_utf8(&bytes[range.clone()]).ok(),
+            };
+            let record = Record {
+                offset: offset + range.start as u64,
+                bytes: &bytes[range.clone()],
+                bytes_total: range.len() as u64,
+            };
+            let content = self.line(record, text, building);
+            let line_end = bytes.len().min(range.end + 1);
+            let length = (line_end - range.start) as u64;
+            building.line(record.offset, range.start as u32, length, content);
+        }
+    }
+
+    /// Decodes one line without its line end, which is `text` if it is UTF-8.
+    pub(crate) fn line(
+        &self,
+        record: Record<'_>,
+        text: Option<&str>,
+        building: &mut Building<'_>,
+    ) -> LineContent {
+        let mut known = Known::default();
+        let content = match text {
+            Some(text) => self.read(text, building, &mut known),
+            None => Err(Refusal::new(
+                HoleReason::InvalidUtf8,
+                "the line is not UTF-8",
+            )),
+        };
+        content.unwrap_or_else(|refusal| {
+            if let Some(layout) = known.layout {
+                let text = text.filter(|_| !hole::torn(refusal.reason));
+                known.entities = hole::entities_of_line(text, &self.layouts[layout]);
+            }
+            building.hole(record, refusal, known)
+        })
+    }
+
+    fn read(
+        &self,
+        text: &str,
+        building: &mut Building<'_>,
+        known: &mut Known,
+    ) -> Result<LineContent, Refusal> {
+        let (name, kind) = match form(text)? {
+            Form::Heartbeat => return self.heartbeat(text, building.latest),
+            Form::Table(name) => (name, TableKind::Rows),
+            Form::Event(name) => (name, TableKind::Events),
+        };
+        let index = self.layout_index(&name, kind)?;
+        known.layout = Some(index);
+        let layout = &self.layouts[index];
+        let latest = building.latest;
+        let (table, buffer) = building.table(index);
+        let mut envelope = Envelope::default();
+        let row = read_row(text, layout, buffer, latest, &mut envelope);
+        let transaction = envelope.transaction(layout.source);
+        let row = row.inspect_err(|_| {
+            buffer.cut_back();
+            known.transaction = transaction;
+        })?;
+        Ok(match transaction {
+            Some(transaction) => LineContent::Change {
+                table,
+                row,
+                transaction,
+            },
+            None => LineContent::Event { table, row },
+        })
     }
 
     fn layout_index(&self, name: &str, wanted: TableKind) -> Result<usize, Refusal> {
@@ -103,99 +171,11 @@ impl Decoder {
                 Refusal::new(HoleReason::UnknownTable, message)
             })
     }
-}
 
-/// One chunk on its way.
-struct Decoding<'a> {
-    decoder: &'a Decoder,
-    latest: Timestamp,
-    /// By table id: the table's place in `buffers`.
-    slots: Vec<Option<u16>>,
-    buffers: Vec<(usize, TableBuffer)>,
-    decoded: DecodedChunk,
-}
-
-/// What could be read of a line that was refused.
-#[derive(Default)]
-struct Known {
-    layout: Option<usize>,
-    transaction: Option<TransactionRow>,
-}
-
-impl Decoding<'_> {
-    fn lines(&mut self, offset: u64, bytes: &[u8]) {
-        let whole = std::str::from_utf8(bytes).ok();
-        for range in line_ranges(bytes) {
-            let text = match whole {
-                Some(whole) => Some(&whole[range.clone()]),
-                None => std::str::from_utf8(&bytes[range.clone()]).ok(),
-            };
-            let at = offset + range.start as u64;
-            let mut known = Known::default();
-            let content = match text {
-                Some(text) => self.line(text, &mut known),
-                None => Err(Refusal::new(
-                    HoleReason::InvalidUtf8,
-                    "the line is not UTF-8",
-                )),
-            };
-            let content = content.unwrap_or_else(|refusal| {
-                self.hole(
-                    at,
-                    &bytes[range.clone()],
-                    range.len() as u64,
-                    refusal,
-                    known,
-                )
-            });
-            self.decoded.lines.push(Line {
-                offset: at,
-                content,
-            });
-        }
-    }
-
-    fn line(&mut self, text: &str, known: &mut Known) -> Result<LineContent, Refusal> {
-        let (name, kind) = match form(text)? {
-            Form::Heartbeat => return self.heartbeat(text),
-            Form::Table(name) => (name, TableKind::Rows),
-            Form::Event(name) => (name, TableKind::Events),
-        };
-        let index = self.decoder.layout_index(&name, kind)?;
-        known.layout = Some(index);
-        let layout = &self.decoder.layouts[index];
-        let table = self.slot(index);
-        let buffer = &mut self.buffers[usize::from(table)].1;
-        let mut envelope = Envelope::default();
-        let row = read_row(text, layout, buffer, self.latest, &mut envelope);
-        let transaction = envelope.transaction(layout.source);
-        let row = row.inspect_err(|_| {
-            buffer.cut_back();
-            known.transaction = transaction;
-        })?;
-        Ok(match transaction {
-            Some(transaction) => LineContent::Change {
-                table,
-                row,
-                transaction,
-            },
-            None => LineContent::Event { table, row },
-        })
-    }
-
-    /// The place of the table's buffer, made when the chunk first names the table.
-    fn slot(&mut self, index: usize) -> u16 {
-        *self.slots[index].get_or_insert_with(|| {
-            self.buffers
-                .push((index, TableBuffer::new(&self.decoder.layouts[index])));
-            (self.buffers.len() - 1) as u16
-        })
-    }
-
-    fn heartbeat(&self, text: &str) -> Result<LineContent, Refusal> {
+    fn heartbeat(&self, text: &str, latest: Timestamp) -> Result<LineContent, Refusal> {
         let (name, committed_at) = read_heartbeat(text)?;
-        sane(committed_at, self.latest)?;
-        let source = self.decoder.sources.get(&*name).copied().ok_or_else(|| {
+        sane(committed_at, latest)?;
+        let source = self.sources.get(&*name).copied().ok_or_else(|| {
             let message = "the heartbeat names a source that no schema is read from; correct the name, \
                            or name the source in the schemas of its tables";
             Refusal::new(HoleReason::UnknownTable, message)
@@ -204,38 +184,6 @@ impl Decoding<'_> {
             source,
             committed_at,
         })
-    }
-
-    fn too_long(&mut self, offset: u64, bytes: &[u8], total: u64) {
-        let refusal = Refusal::new(
-            HoleReason::TooLong,
-            "the line is longer than the limit for one line",
-        );
-        let content = self.hole(offset, bytes, total, refusal, Known::default());
-        self.decoded.lines.push(Line { offset, content });
-    }
-
-    fn hole(
-        &mut self,
-        offset: u64,
-        bytes: &[u8],
-        total: u64,
-        refusal: Refusal,
-        known: Known,
-    ) -> LineContent {
-        let place = Place {
-            input: &self.decoded.input,
-            first_line: &self.decoded.first_line,
-            offset,
-            bytes,
-            bytes_total: total,
-        };
-        let layout = known.layout.map(|index| &self.decoder.layouts[index]);
-        self.decoded.holes.push(hole::make(place, refusal, layout));
-        LineContent::Hole {
-            hole: (self.decoded.holes.len() - 1) as u32,
-            transaction: known.transaction,
-        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use centinel_model::Position;
 use sha2::{Digest, Sha256};
 
+use crate::Backlog;
 use crate::hole::KEPT_BYTES;
 
 /// Whole lines of one input, not yet decoded.
@@ -76,6 +77,22 @@ pub enum InputError {
         /// The file.
         path: PathBuf,
     },
+    /// What was read under this name before was not a file.
+    #[error("`{path}` is named as an input that was not a file before; give it a name of its own")]
+    NotAFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What an input needs is not there or not as it must be, and waiting would not mend it.
+    #[error("`{input}`: {what}; {remedy}")]
+    Refused {
+        /// The input.
+        input: String,
+        /// What is wrong.
+        what: String,
+        /// What to do.
+        remedy: String,
+    },
     /// The position does not stand at the start of a line.
     #[error(
         "byte {offset} of `{path}` is not the start of a line: the file was changed after it was read; \
@@ -86,6 +103,16 @@ pub enum InputError {
         path: PathBuf,
         /// The position.
         offset: u64,
+    },
+    /// A database cannot be read, and waiting does not mend it.
+    #[error("cannot read the database `{input}`: {problem}; {remedy}")]
+    Database {
+        /// The input.
+        input: String,
+        /// What is wrong.
+        problem: String,
+        /// What mends it.
+        remedy: String,
     },
 }
 
@@ -121,10 +148,22 @@ impl FileInput {
             path: path.to_owned(),
             cause,
         };
+        // Opening a pipe would wait for its other end, and it cannot be read again after a crash.
+        if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+            let cause = io::Error::other(
+                "it is not a regular file; write what it gives to a file and read that",
+            );
+            return Err(unreadable(cause));
+        }
         let file = File::open(path).map_err(unreadable)?;
         let found = first_line_of(&file).map_err(unreadable)?;
         let (offset, expected) = match resume {
             Some(Position::File { offset, first_line }) => (*offset, first_line.as_str()),
+            Some(_) => {
+                return Err(InputError::NotAFile {
+                    path: path.to_owned(),
+                });
+            }
             None => (0, ""),
         };
         let mut input = FileInput {
@@ -180,6 +219,15 @@ impl FileInput {
             offset: self.offset,
             first_line: self.first_line.clone().unwrap_or_default(),
         }
+    }
+
+    /// Bytes read and left, as far as the file goes now.
+    pub fn backlog(&self) -> Option<Backlog> {
+        let length = std::fs::metadata(&self.path).ok()?.len();
+        Some(Backlog {
+            read: self.offset,
+            left: length.saturating_sub(self.offset),
+        })
     }
 
     /// Reads on until a chunk is full, a line end was seen, or the line is above the limit.

@@ -1,65 +1,54 @@
-//! Lines that could not be read, with as much as can be said of them.
+//! What can be said of records that could not be read.
 
 use centinel_catalog::ColumnType;
-use centinel_model::{EntityId, EntityKey, Hole, HoleReason, Position};
+use centinel_model::{EntityId, EntityKey, HoleReason};
 
-use crate::json::{Cursor, NotJson, Value};
+use crate::column::Cell;
+use crate::json::{Cursor, NotJson, Text, Value};
 use crate::rows::Layout;
-use crate::value::{self, Refusal};
+use crate::value;
 
 /// How many bytes of a record a hole keeps.
 pub(crate) const KEPT_BYTES: usize = 1 << 20;
 
-/// Where a bad line stands.
-pub(crate) struct Place<'a> {
-    pub(crate) input: &'a str,
-    pub(crate) first_line: &'a str,
-    pub(crate) offset: u64,
-    pub(crate) bytes: &'a [u8],
-    pub(crate) bytes_total: u64,
-}
-
-pub(crate) fn make(place: Place<'_>, refusal: Refusal, layout: Option<&Layout>) -> Hole {
-    let entities = layout.map(|layout| entities(place.bytes, refusal.reason, layout));
-    Hole {
-        input: place.input.to_owned(),
-        position: Position::File {
-            offset: place.offset,
-            first_line: place.first_line.to_owned(),
-        },
-        reason: refusal.reason,
-        message: refusal.message.into_owned(),
-        bytes: place.bytes[..place.bytes.len().min(KEPT_BYTES)].to_vec(),
-        bytes_total: place.bytes_total,
-        table: layout.map(|layout| layout.table),
-        source: layout.map(|layout| layout.source),
-        entities: entities.unwrap_or_default(),
-    }
-}
-
-/// The entities that a refused record belongs to. Of a torn line none: it may be what is left of two.
-fn entities(line: &[u8], reason: HoleReason, layout: &Layout) -> Vec<(EntityId, EntityKey)> {
-    let torn = matches!(
+/// Whether such a record may be what is left of two, so that nothing in it can be relied on.
+pub(crate) fn torn(reason: HoleReason) -> bool {
+    matches!(
         reason,
         HoleReason::Malformed | HoleReason::InvalidUtf8 | HoleReason::TooLong
-    );
-    let images = std::str::from_utf8(line)
-        .ok()
-        .filter(|_| !torn)
-        .and_then(|line| images(line).ok());
-    let images = images.unwrap_or_default();
+    )
+}
+
+/// The entities that a refused line of the project's own form belongs to.
+pub(crate) fn entities_of_line(line: Option<&str>, layout: &Layout) -> Vec<(EntityId, EntityKey)> {
+    let images = line.and_then(|line| images(line).ok()).unwrap_or_default();
+    let images: Vec<KeyValues> = images
+        .iter()
+        .map(|image| KeyValues::read(&[image], layout))
+        .collect();
+    entities(&images, layout)
+}
+
+/// The entities that these images lead to. Either every one of them tells the key, or the entity counts as
+/// unknown.
+pub(crate) fn entities(images: &[KeyValues], layout: &Layout) -> Vec<(EntityId, EntityKey)> {
     let mut found = Vec::new();
-    for direct in &layout.direct {
-        // Either both images of an update tell the key, or the entity counts as unknown.
+    for (id, entity, columns) in &layout.direct {
         let keys: Option<Vec<EntityKey>> = images
             .iter()
-            .map(|image| key_in(image, direct, layout).ok().flatten())
+            .map(|image| {
+                let parts = columns.iter().map(|column| {
+                    let text = image.0[*column].as_deref()?;
+                    Some(match layout.columns[*column].kind {
+                        ColumnType::Text => entity.normalise(text).into_owned(),
+                        _ => text.to_owned(),
+                    })
+                });
+                let parts: Vec<String> = parts.collect::<Option<_>>()?;
+                Some(EntityKey::from(parts.join(KEY_SEPARATOR).as_str()))
+            })
             .collect();
-        found.extend(
-            keys.unwrap_or_default()
-                .into_iter()
-                .map(|key| (direct.0, key)),
-        );
+        found.extend(keys.unwrap_or_default().into_iter().map(|key| (*id, key)));
     }
     found.sort();
     found.dedup();
@@ -90,41 +79,91 @@ fn images(line: &str) -> Result<Vec<&str>, NotJson> {
     })
 }
 
-type Direct = (EntityId, centinel_catalog::Entity, Vec<usize>);
+/// The values of text and whole-number columns in one image, by column; none where one is missing, stands
+/// twice or is of another type.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyValues(Vec<Option<String>>);
 
-/// The normalised key in one image, or `None` where a part of it is missing or of a wrong type.
-fn key_in(image: &str, direct: &Direct, layout: &Layout) -> Result<Option<EntityKey>, NotJson> {
-    let (_, entity, columns) = direct;
-    let mut parts: Vec<Option<String>> = vec![None; columns.len()];
-    let mut cursor = Cursor::new(image);
-    cursor.begin_object()?;
-    let mut first = true;
-    while cursor.next_member(first)? {
-        first = false;
-        let key = cursor.key()?;
-        let value = cursor.value()?;
-        for (part, column) in parts.iter_mut().zip(columns) {
-            let column = &layout.columns[*column];
-            if column.name != *key {
-                continue;
-            }
-            if part.is_some() {
-                return Ok(None);
-            }
-            *part = match column.kind {
-                ColumnType::Integer => value::integer::<i64>(value)
-                    .ok()
-                    .map(|number| number.to_string()),
-                ColumnType::Text => value::text(value)
-                    .ok()
-                    .map(|text| entity.normalise(&text).into_owned()),
-                _ => None,
-            };
-        }
+impl KeyValues {
+    /// An image of which nothing is known.
+    pub(crate) fn nothing(layout: &Layout) -> KeyValues {
+        KeyValues(vec![None; layout.columns.len()])
     }
-    let parts: Option<Vec<String>> = parts.into_iter().collect();
-    Ok(parts.map(|parts| EntityKey::from(parts.join(KEY_SEPARATOR).as_str())))
+
+    /// Reads an image that several objects make up; what an earlier one names goes before a later one.
+    pub(crate) fn read(objects: &[&str], layout: &Layout) -> KeyValues {
+        let mut values = KeyValues::nothing(layout);
+        let mut named = vec![0_u8; layout.columns.len()];
+        for object in objects {
+            let earlier: Vec<bool> = named.iter().map(|count| *count > 0).collect();
+            if values
+                .read_object(object, layout, &earlier, &mut named)
+                .is_err()
+            {
+                return KeyValues::nothing(layout);
+            }
+        }
+        for (value, count) in values.0.iter_mut().zip(named) {
+            if count > 1 {
+                *value = None;
+            }
+        }
+        values
+    }
+
+    fn read_object(
+        &mut self,
+        object: &str,
+        layout: &Layout,
+        earlier: &[bool],
+        named: &mut [u8],
+    ) -> Result<(), NotJson> {
+        let mut cursor = Cursor::new(object);
+        cursor.begin_object()?;
+        let mut first = true;
+        while cursor.next_member(first)? {
+            first = false;
+            let key = cursor.key()?;
+            let value = cursor.value()?;
+            if let Some(column) = layout.find_column(&key)
+                && !earlier[column]
+            {
+                named[column] = named[column].saturating_add(1);
+                self.set(column, value, layout);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets the value of one column from what the column would take.
+    pub(crate) fn set_cell(&mut self, column: usize, cell: Option<Cell<'_>>) {
+        self.0[column] = cell.and_then(|cell| match cell {
+            Cell::Text(text) => Some(text.into_owned()),
+            Cell::Json(value @ Value::Text(_)) => {
+                value::text(value).ok().map(|text| text.into_owned())
+            }
+            cell => value::integer_of(cell)
+                .ok()
+                .map(|number| number.to_string()),
+        });
+    }
+
+    /// Sets the value of one column.
+    fn set(&mut self, column: usize, value: Value<'_>, layout: &Layout) {
+        let digits = |text: Text<'_>| {
+            let text = text.content().ok()?;
+            text.parse::<i64>().ok().map(|number| number.to_string())
+        };
+        self.0[column] = match (layout.columns[column].kind, value) {
+            (ColumnType::Integer, Value::Text(text)) => digits(text),
+            (ColumnType::Integer, value) => value::integer::<i64>(value)
+                .ok()
+                .map(|number| number.to_string()),
+            (ColumnType::Text, value) => value::text(value).ok().map(|text| text.into_owned()),
+            _ => None,
+        };
+    }
 }
 
 /// Stands between the columns of a key of several.
-const KEY_SEPARATOR: &str = "\u{1f}";
+pub(crate) const KEY_SEPARATOR: &str = "\u{1f}";

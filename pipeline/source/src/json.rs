@@ -27,6 +27,11 @@ pub(crate) struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
+    /// Whether it was written without escapes and is this text.
+    pub(crate) fn is(self, text: &str) -> bool {
+        !self.escaped && self.quoted[1..self.quoted.len() - 1] == *text
+    }
+
     /// The string's content. Escapes that name no character are refused.
     pub(crate) fn content(self) -> Result<Cow<'a, str>, NotJson> {
         if self.escaped {
@@ -98,6 +103,27 @@ impl<'a> Cursor<'a> {
             _ if self.skip(b"null") => Ok(Value::Null),
             _ if self.skip(b"true") => Ok(Value::Boolean(true)),
             _ if self.skip(b"false") => Ok(Value::Boolean(false)),
+            _ => Err(NotJson),
+        }
+    }
+
+    /// Steps into a list.
+    pub(crate) fn begin_list(&mut self) -> Result<(), NotJson> {
+        self.expect(b'[')
+    }
+
+    /// Steps to the next item of the list; `false` at its end.
+    pub(crate) fn next_item(&mut self, first: bool) -> Result<bool, NotJson> {
+        match (self.peek(), first) {
+            (Some(b']'), _) => {
+                self.at += 1;
+                Ok(false)
+            }
+            (Some(b','), false) => {
+                self.at += 1;
+                Ok(true)
+            }
+            (Some(_), true) => Ok(true),
             _ => Err(NotJson),
         }
     }

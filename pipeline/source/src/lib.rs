@@ -1,17 +1,37 @@
-//! The world → changes: files of JSON lines, decoded exactly and by column.
+//! The world → changes: logs, topics and binary logs, decoded exactly and by column.
 //!
-//! A [`FileInput`] reads whole lines, a [`Decoder`] turns them into changes and holes. The line
-//! scanner is our own, because the readers at hand take what is not JSON (missing commas), keep the
+//! An [`Input`] gives [`centinel_model::DecodedChunk`]s; [`InputOptions`] opens each kind. The
+//! JSON scanner is our own, because the readers at hand take what is not JSON (missing commas), keep the
 //! last of two equal keys, or read `"12"` and 12 alike; for money, each of these is a wrong input.
 
+mod binlog;
+mod chunk;
 mod column;
 mod decode;
 mod file;
+mod format;
 mod hole;
+mod input;
 mod json;
+mod kafka;
 mod line;
+mod log_file;
+mod message;
+mod open;
+mod physical;
 mod rows;
 mod value;
 
+pub use binlog::{
+    BinlogInput, BinlogOptions, Idle, Password, Timeouts, Tls, check as check_binlog,
+};
 pub use decode::Decoder;
 pub use file::{FileInput, InputError, RawChunk, ReadLimits};
+pub use format::{DebeziumOptions, Decimals, Format, IntegerTimes, MessageDecoder, Note};
+pub use input::{Backlog, Input, Problem, Reading, Until};
+pub use kafka::{
+    KafkaInput, KafkaOptions, KafkaProgress, Setting, Start, TopicName, TopicOptions, check_kafka,
+};
+pub use log_file::{InputFile, LogFile};
+pub use message::{RawMessage, RawMessages};
+pub use open::InputOptions;

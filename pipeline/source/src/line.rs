@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use centinel_catalog::TableKind;
 use centinel_model::{HoleReason, Operation, SourceId, Timestamp, TransactionRow, Version};
 
+use crate::column::Cell;
 use crate::json::{Cursor, Value};
 use crate::rows::{Layout, TableBuffer, images_of};
 use crate::value::{self, Refusal};
@@ -110,9 +111,9 @@ fn read_member(
             if std::mem::replace(&mut envelope.message_id, true) {
                 return Err(twice(&key));
             }
-            layout
-                .message_id
-                .map_or(Ok(()), |column| buffer.after.set(column, value, layout))
+            layout.message_id.map_or(Ok(()), |column| {
+                buffer.after.set(column, Cell::Json(value), layout)
+            })
         }
         ("before", TableKind::Rows) => {
             let there = image(cursor, &key, |cursor| buffer.before.read(cursor, layout))?;

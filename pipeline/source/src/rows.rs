@@ -10,7 +10,7 @@ use centinel_model::{
     EntityId, HoleReason, Images, Operation, SourceId, TableChanges, TableId, Timestamp, Version,
 };
 
-use crate::column::ColumnBuffer;
+use crate::column::{Cell, ColumnBuffer};
 use crate::json::{Cursor, Value};
 use crate::value::{Refusal, type_name};
 
@@ -23,6 +23,10 @@ pub(crate) struct Layout {
     pub(crate) source: SourceId,
     /// Index of the column that an event's envelope fills.
     pub(crate) message_id: Option<usize>,
+    /// Index of the column that names the physical table.
+    pub(crate) shard: Option<usize>,
+    /// How far times without a zone run ahead of UTC, in microseconds, where declared.
+    pub(crate) zone: Option<i64>,
     /// The entities that its own columns name, with their key columns.
     pub(crate) direct: Vec<(EntityId, Entity, Vec<usize>)>,
     pub(crate) columns: Vec<ColumnLayout>,
@@ -35,7 +39,7 @@ pub(crate) struct ColumnLayout {
     /// `"name":`, as it stands in most lines.
     quoted: Vec<u8>,
     pub(crate) kind: ColumnType,
-    nullable: bool,
+    pub(crate) nullable: bool,
     /// The entities whose key the column is part of.
     keys: Vec<Entity>,
 }
@@ -62,6 +66,10 @@ impl Layout {
                 TableKind::Events => table.column_index("message_id"),
                 TableKind::Rows => None,
             },
+            shard: table.shard,
+            zone: table
+                .zone_seconds
+                .map(|seconds| i64::from(seconds) * 1_000_000),
             columns: columns.collect(),
             schema: table.storage_schema(),
         }
@@ -70,17 +78,30 @@ impl Layout {
     fn column_index(&self, name: &str) -> Result<usize, Refusal> {
         let found = self.columns.iter().position(|column| column.name == name);
         found.ok_or_else(|| {
-            // The name comes from the record and may be anything, so only a decent one is repeated.
-            let decent =
-                name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-            let column = if decent {
-                format!("column `{name}`")
-            } else {
-                "a column".to_owned()
-            };
+            let column = decent_column(name);
             let message = format!("{column} is not in the schema of `{}`", self.name);
             Refusal::new(HoleReason::UnknownColumn, message)
         })
+    }
+
+    /// The column that a database calls so, which may write it in capitals.
+    pub(crate) fn find_column(&self, name: &str) -> Option<usize> {
+        let exactly = self.columns.iter().position(|column| column.name == name);
+        exactly.or_else(|| {
+            let mut columns = self.columns.iter();
+            columns.position(|column| column.name.eq_ignore_ascii_case(name))
+        })
+    }
+}
+
+/// A column's name for messages. It comes from a record and may be anything, so only a decent one is
+/// repeated.
+pub(crate) fn decent_column(name: &str) -> String {
+    let decent = name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if decent {
+        format!("column `{name}`")
+    } else {
+        "a column".to_owned()
     }
 }
 
@@ -142,16 +163,61 @@ impl ImageBuffer {
             };
             expected = index + 1;
             let value = cursor.value()?;
-            self.set(index, value, layout)?;
+            self.set(index, Cell::Json(value), layout)?;
         }
         Ok(())
+    }
+
+    /// Reads the object that comes next as columns of one new row, as another tool wrote it: `cell` makes of
+    /// each value what its column takes, `other` is told the members that no column is named after. With
+    /// `missing` only columns are read that have no value yet.
+    pub(crate) fn read_foreign<'a>(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        layout: &Layout,
+        missing: bool,
+        mut cell: impl FnMut(usize, Value<'a>) -> Result<Cell<'a>, Refusal>,
+        mut other: impl FnMut(&str),
+    ) -> Result<(), Refusal> {
+        cursor.begin_object()?;
+        let mut expected = 0;
+        let mut first = true;
+        while cursor.next_member(first)? {
+            first = false;
+            let found = match layout.columns.get(expected) {
+                Some(column) if cursor.skip(&column.quoted) => Some(expected),
+                _ => {
+                    let key = cursor.key()?;
+                    let found = layout.find_column(&key);
+                    if found.is_none() {
+                        other(&key);
+                    }
+                    found
+                }
+            };
+            let value = cursor.value()?;
+            let Some(index) = found else { continue };
+            expected = index + 1;
+            if missing && self.has(index) {
+                continue;
+            }
+            let cell =
+                cell(index, value).map_err(|refusal| refusal.of(&layout.columns[index].name))?;
+            self.set(index, cell, layout)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the new row has a value for this column.
+    pub(crate) fn has(&self, index: usize) -> bool {
+        self.columns[index].len() > self.rows
     }
 
     /// Gives one column of the new row its value.
     pub(crate) fn set(
         &mut self,
         index: usize,
-        value: Value<'_>,
+        cell: Cell<'_>,
         layout: &Layout,
     ) -> Result<(), Refusal> {
         let (buffer, column) = (&mut self.columns[index], &layout.columns[index]);
@@ -160,7 +226,7 @@ impl ImageBuffer {
             return Err(Refusal::new(HoleReason::Malformed, message).of(&column.name));
         }
         buffer
-            .push(value, &column.keys)
+            .push(cell, &column.keys)
             .map_err(|refusal| refusal.of(&column.name))
     }
 

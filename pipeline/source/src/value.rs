@@ -7,6 +7,7 @@ use centinel_catalog::ColumnType;
 use centinel_model::{Amount, AmountError, HoleReason, Timestamp};
 use chrono::{DateTime, Datelike, NaiveDate};
 
+use crate::column::Cell;
 use crate::json::{NotJson, Text, Value};
 
 /// Why a value is refused, in words that do not repeat it.
@@ -64,12 +65,21 @@ fn unescaped(text: Text<'_>) -> Result<Cow<'_, str>, Refusal> {
     text.content().map_err(refusal)
 }
 
+/// A text.
+pub(crate) fn text_of(cell: Cell<'_>) -> Result<Cow<'_, str>, Refusal> {
+    match cell {
+        Cell::Json(value) => text(value),
+        Cell::Text(text) => Ok(text),
+        _ => Err(wrong_type("is not text, as its type needs")),
+    }
+}
+
 /// JSON text: a string that holds it, or an object or list as it was written.
-pub(crate) fn json(value: Value<'_>) -> Result<Cow<'_, str>, Refusal> {
-    if let Value::Nested(nested) = value {
+pub(crate) fn json(cell: Cell<'_>) -> Result<Cow<'_, str>, Refusal> {
+    if let Cell::Json(Value::Nested(nested)) = cell {
         return Ok(Cow::Borrowed(nested));
     }
-    let content = text(value)?;
+    let content = text_of(cell)?;
     match serde_json::from_str::<serde::de::IgnoredAny>(&content) {
         Ok(_) => Ok(content),
         Err(_) => Err(wrong_type(
@@ -98,15 +108,36 @@ pub(crate) fn integer<T: std::str::FromStr + ArrowNativeType>(
         .map_err(|_| Refusal::new(HoleReason::OutOfRange, "does not fit its type"))
 }
 
-/// A decimal, as a string or a plain JSON number; digits that would be lost are refused.
-pub(crate) fn decimal(value: Value<'_>, precision: u8, scale: u8) -> Result<i128, Refusal> {
+/// A whole number of 64 bits.
+pub(crate) fn integer_of(cell: Cell<'_>) -> Result<i64, Refusal> {
+    let out_of_range = || Refusal::new(HoleReason::OutOfRange, "does not fit its type");
+    match cell {
+        Cell::Json(value) => integer(value),
+        Cell::Integer(number) => i64::try_from(number).map_err(|_| out_of_range()),
+        Cell::Number(digits) => {
+            let unsigned = digits.strip_prefix('-').unwrap_or(&digits);
+            if unsigned.is_empty() || !unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
+                return Err(wrong_type("is not a whole number in plain digits"));
+            }
+            digits.parse().map_err(|_| out_of_range())
+        }
+        _ => Err(wrong_type("is not a whole number, as its type needs")),
+    }
+}
+
+/// A decimal, as digits or a number; digits that would be lost are refused.
+pub(crate) fn decimal(cell: Cell<'_>, precision: u8, scale: u8) -> Result<i128, Refusal> {
     let parse = |digits: &str| match short_decimal(digits.as_bytes(), precision, scale) {
         Some(units) => Ok(i128::from(units)),
         None => Amount::parse(digits, precision, scale).map(|amount| amount.units),
     };
-    let units = match value {
-        Value::Number(number) => parse(number),
-        Value::Text(text) => parse(&unescaped(text)?),
+    let units = match cell {
+        Cell::Json(Value::Number(number)) => parse(number),
+        Cell::Json(Value::Text(text)) => parse(&unescaped(text)?),
+        Cell::Number(digits) | Cell::Text(digits) => parse(&digits),
+        Cell::Integer(number) => parse(&number.to_string()),
+        Cell::Decimal { units, scale: own } if own == scale && fits(units, precision) => Ok(units),
+        Cell::Decimal { units, scale } => parse(&plain_digits(units, scale)),
         _ => return Err(wrong_type("is neither a decimal string nor a number")),
     };
     units.map_err(|error| match error {
@@ -120,6 +151,23 @@ pub(crate) fn decimal(value: Value<'_>, precision: u8, scale: u8) -> Result<i128
             format!("has more than the {digits} digits that its type holds"),
         ),
     })
+}
+
+/// Whether a number has at most so many digits.
+fn fits(units: i128, precision: u8) -> bool {
+    10_i128
+        .checked_pow(u32::from(precision))
+        .is_some_and(|limit| units.unsigned_abs() < limit.unsigned_abs())
+}
+
+/// `units` of 10^-`scale` as text.
+fn plain_digits(units: i128, scale: u8) -> String {
+    let scale = usize::from(scale);
+    let digits = format!("{:0>1$}", units.unsigned_abs(), scale + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    let sign = if units < 0 { "-" } else { "" };
+    let point = if scale == 0 { "" } else { "." };
+    format!("{sign}{whole}{point}{fraction}")
 }
 
 /// The common case of [`Amount::parse`] in 64 bits: at most 18 digits, all of them kept.
@@ -148,10 +196,14 @@ fn short_decimal(text: &[u8], precision: u8, scale: u8) -> Option<i64> {
 
 /// An RFC 3339 instant to the microsecond, in the years 1970 to 9999.
 pub(crate) fn timestamp(value: Value<'_>) -> Result<Timestamp, Refusal> {
-    let content = text(value)?;
+    timestamp_text(&text(value)?)
+}
+
+/// As [`timestamp`], of its text.
+pub(crate) fn timestamp_text(content: &str) -> Result<Timestamp, Refusal> {
     match utc_timestamp(content.as_bytes()) {
         Some(time) => Ok(time),
-        None => any_timestamp(&content),
+        None => any_timestamp(content),
     }
 }
 
@@ -226,9 +278,29 @@ fn any_timestamp(text: &str) -> Result<Timestamp, Refusal> {
     Ok(Timestamp(micros))
 }
 
-/// A calendar day `YYYY-MM-DD`, as days since 1970-01-01.
-pub(crate) fn date(value: Value<'_>) -> Result<i32, Refusal> {
-    let content = text(value)?;
+/// An instant in the years 1970 to 9999.
+pub(crate) fn timestamp_of(cell: Cell<'_>) -> Result<Timestamp, Refusal> {
+    match cell {
+        Cell::Json(value) => timestamp(value),
+        Cell::Timestamp(micros) if (0..=Timestamp::LATEST.0).contains(&micros) => {
+            Ok(Timestamp(micros))
+        }
+        Cell::Timestamp(_) => Err(Refusal::new(
+            HoleReason::AbsurdTime,
+            "lies outside the years 1970 to 9999",
+        )),
+        _ => Err(wrong_type("is not a time, as its type needs")),
+    }
+}
+
+/// A calendar day, `YYYY-MM-DD` where it is text, as days since 1970-01-01.
+pub(crate) fn date(cell: Cell<'_>) -> Result<i32, Refusal> {
+    let content = match cell {
+        Cell::Date(days) => return Ok(days),
+        Cell::Json(value) => text(value)?,
+        Cell::Text(text) => text,
+        _ => return Err(wrong_type("is not a day, as its type needs")),
+    };
     <&[u8; 10]>::try_from(content.as_bytes())
         .ok()
         .and_then(days_since_epoch)
@@ -243,7 +315,19 @@ pub(crate) fn boolean(value: Value<'_>) -> Result<bool, Refusal> {
     }
 }
 
-fn days_since_epoch(text: &[u8; 10]) -> Option<i32> {
+/// A truth value; a database's 0 or 1 is one.
+pub(crate) fn boolean_of(cell: Cell<'_>) -> Result<bool, Refusal> {
+    match cell {
+        Cell::Json(value) => boolean(value),
+        Cell::Integer(0) => Ok(false),
+        Cell::Integer(1) => Ok(true),
+        Cell::Number(digits) if digits == "0" => Ok(false),
+        Cell::Number(digits) if digits == "1" => Ok(true),
+        _ => Err(wrong_type("is neither true nor false")),
+    }
+}
+
+pub(crate) fn days_since_epoch(text: &[u8; 10]) -> Option<i32> {
     const DAYS_FROM_YEAR_ONE: i32 = 719_163;
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text else {
         return None;
@@ -258,7 +342,7 @@ fn days_since_epoch(text: &[u8; 10]) -> Option<i32> {
 }
 
 /// A few ASCII digits as a number.
-fn number(digits: &[u8]) -> Option<i64> {
+pub(crate) fn number(digits: &[u8]) -> Option<i64> {
     digits.iter().try_fold(0, |number, digit| {
         digit
             .is_ascii_digit()

@@ -147,7 +147,7 @@ fn a_line_of_50_mb_is_a_hole_between_its_neighbours() {
         (holes[0].bytes.len(), holes[0].bytes_total),
         (1 << 20, 50_000_001)
     );
-    let Position::File { offset, .. } = input.position();
+    let (offset, _) = input.position().place();
     assert_eq!(offset, content.len() as u64);
 }
 

@@ -45,8 +45,8 @@ impl DocumentCache {
         self.insert(key.into(), document);
     }
 
-    /// Makes room when half the budget is used. Only to be called when everything that was put has been
-    /// committed, or the newest of it could be lost between here and the store.
+    /// Makes room when half the budget is used. Only to be called when everything that was put before the last
+    /// call has been committed, or the newest of it could be lost between here and the store.
     pub fn make_room(&mut self) {
         if self.young_bytes >= self.half_budget {
             self.old = std::mem::take(&mut self.young);

@@ -90,26 +90,27 @@ pub struct Merged {
     pub added: usize,
     /// Records that were there already: deliveries repeated.
     pub repeated: usize,
+    /// Those among them with other content than before: the source has numbered two changes alike.
+    pub contradicting: usize,
 }
 
 /// Adds `arrived` to `records`, which stay sorted and each once.
 pub fn merge<'a>(records: &mut Vec<Record<'a>>, arrived: &mut Vec<Record<'a>>) -> Merged {
     arrived.sort_unstable_by_key(Record::order);
     let before = records.len();
-    let mut repeated = 0;
-    let mut joined = Vec::with_capacity(before + arrived.len());
+    let (mut repeated, mut contradicting) = (0, 0);
+    let mut joined: Vec<Record<'_>> = Vec::with_capacity(before + arrived.len());
     let mut old = records.drain(..).peekable();
     for record in arrived.drain(..) {
         while let Some(earlier) = old.next_if(|earlier| earlier.order() <= record.order()) {
             joined.push(earlier);
         }
-        if joined
-            .last()
-            .is_some_and(|last: &Record<'_>| last.order() == record.order())
-        {
-            repeated += 1;
-        } else {
-            joined.push(record);
+        match joined.last() {
+            Some(last) if last.order() == record.order() => {
+                repeated += 1;
+                contradicting += usize::from(last.image != record.image);
+            }
+            _ => joined.push(record),
         }
     }
     joined.extend(old);
@@ -117,6 +118,7 @@ pub fn merge<'a>(records: &mut Vec<Record<'a>>, arrived: &mut Vec<Record<'a>>) -
     Merged {
         added: records.len() - before,
         repeated,
+        contradicting,
     }
 }
 
@@ -215,6 +217,20 @@ mod tests {
         assert_eq!(current(&records), ["L"]);
         merge(&mut records, &mut vec![record("k", 6, "again")]);
         assert_eq!(current(&records), ["again", "L"]);
+    }
+
+    #[test]
+    fn a_row_that_leaves_and_comes_to_one_document_in_one_version_is_there() {
+        for arrived in [["", "N"], ["N", ""]] {
+            let mut records = vec![record("k", 1, "O")];
+            for image in arrived {
+                merge(&mut records, &mut vec![record("k", 2, image)]);
+            }
+            assert_eq!(current(&records), ["N"]);
+            // When it leaves for good, its leaving is still known.
+            records.retain(|record| record.image != b"N");
+            assert!(current(&records).is_empty());
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::StateError;
 use crate::codec::{put_varint, take_bytes, take_u64};
 
 /// One version of one row, borrowed from a document or a micro-batch. Within a document it is named by
-/// table, primary key and version; its other parts follow from these.
+/// table, primary key, version and whether it is a tombstone; its other parts follow from these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
     /// Its table.
@@ -19,14 +19,20 @@ pub struct Record<'a> {
     pub operation: Operation,
     /// When it was committed, on the source's clock.
     pub committed_at: Timestamp,
-    /// The encoded row; empty for a tombstone.
+    /// The encoded row; for a tombstone empty, or the row before.
     pub image: &'a [u8],
 }
 
 impl<'a> Record<'a> {
-    /// What orders records in a document: versions of one row stand together, oldest first.
-    pub fn order(&self) -> (TableId, &'a [u8], Version) {
-        (self.table, self.primary_key, self.version)
+    /// What orders records in a document: versions of one row stand together, oldest first. A row that leaves one
+    /// link for another may come back by it to the same document: of one version the row counts, not its leaving.
+    pub fn order(&self) -> (TableId, &'a [u8], Version, bool) {
+        (
+            self.table,
+            self.primary_key,
+            self.version,
+            !self.is_tombstone(),
+        )
     }
 
     /// Whether both are versions of the same row.

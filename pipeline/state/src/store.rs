@@ -75,8 +75,16 @@ impl FileStore {
     /// Opens or creates the state in `folder`. `schemas` is the catalog's fingerprint: rows written under
     /// other schemas would be misread. `cache_bytes` bounds the store's own page cache.
     pub fn open(folder: &Path, schemas: &str, cache_bytes: usize) -> Result<FileStore, StateError> {
-        std::fs::create_dir_all(folder).map_err(StateError::store)?;
+        std::fs::create_dir_all(folder).map_err(|error| {
+            StateError::Store(format!(
+                "cannot make the folder {}: {error}",
+                folder.display()
+            ))
+        })?;
         let file: PathBuf = folder.join("state.redb");
+        if std::fs::metadata(&file).is_ok_and(|known| known.len() == 0) {
+            return Err(StateError::corrupt(format!("{} is empty", file.display())));
+        }
         let mut builder = Database::builder();
         builder.set_cache_size(cache_bytes);
         let database = builder.create(&file).map_err(|error| match error {
@@ -89,6 +97,18 @@ impl FileStore {
         store.create_tables()?;
         store.check_form(folder)?;
         store.check_schemas(folder, schemas)?;
+        Ok(store)
+    }
+
+    /// A state that is gone with the process, for tests of rules.
+    pub fn in_memory(cache_bytes: usize) -> Result<FileStore, StateError> {
+        let mut builder = Database::builder();
+        builder.set_cache_size(cache_bytes);
+        let database = builder.create_with_backend(redb::backends::InMemoryBackend::new());
+        let store = FileStore {
+            database: database.map_err(StateError::store)?,
+        };
+        store.create_tables()?;
         Ok(store)
     }
 

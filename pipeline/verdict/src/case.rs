@@ -74,6 +74,13 @@ impl Case {
         self.wake.map(Timestamp)
     }
 
+    /// Closes it because its rule is gone; it is kept so that numbering goes on.
+    pub fn retire(&mut self) {
+        self.state = CaseState::Closed;
+        self.wake = None;
+        self.sequence += 1;
+    }
+
     pub(crate) fn suspect_again(&mut self, anchor: Timestamp) {
         self.state = CaseState::Suspected;
         self.first_anchor = anchor.0;

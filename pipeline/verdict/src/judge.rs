@@ -3,7 +3,7 @@ use centinel_model::{Amount, Timestamp, Verdict};
 use crate::{Case, CaseState, Patience};
 
 /// One violation as the rule sees it now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observation {
     /// The finding's key values, joined by U+001F; empty when it is the entity's key alone.
     pub key: String,

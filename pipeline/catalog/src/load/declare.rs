@@ -6,6 +6,7 @@ use super::columns::{columns, message_id};
 use super::entities::entities;
 use super::form::{Fields, Form};
 use super::mistakes::{Mistakes, SourceFile, check_name, shorten, suggest};
+use super::origin::{OriginDeclaration, origin};
 use super::yaml::{Node, Place, Placed};
 use crate::{ColumnType, Entity, Money, TableKind};
 
@@ -47,6 +48,9 @@ pub(super) struct TableDeclaration {
     pub changed_at: Option<Placed<String>>,
     pub lookback: Duration,
     pub link_patience: Duration,
+    pub origin: OriginDeclaration,
+    /// Entities that begin with a row of this table.
+    pub begins: Vec<Placed<String>>,
 }
 
 #[derive(Debug)]
@@ -146,7 +150,7 @@ pub(super) fn header(form: &mut Form, fields: &mut Fields, expected: &str) {
     }
 }
 
-const TABLE_FIELDS: [&str; 12] = [
+const TABLE_FIELDS: [&str; 17] = [
     "centinel",
     "table",
     "event",
@@ -159,6 +163,11 @@ const TABLE_FIELDS: [&str; 12] = [
     "changed_at",
     "lookback",
     "link_patience",
+    "from",
+    "shard",
+    "times",
+    "json",
+    "begins",
 ];
 
 fn table(form: &mut Form, tree: Placed<Node>, file: usize) -> Option<TableDeclaration> {
@@ -188,6 +197,11 @@ fn table(form: &mut Form, tree: Placed<Node>, file: usize) -> Option<TableDeclar
     let changed_at = fields
         .take("changed_at")
         .and_then(|node| form.text("changed_at", node));
+    let origin = origin(form, &mut fields, kind);
+    let begins = fields
+        .take("begins")
+        .and_then(|node| form.texts("begins", node))
+        .unwrap_or_default();
     Some(TableDeclaration {
         file,
         name,
@@ -201,6 +215,8 @@ fn table(form: &mut Form, tree: Placed<Node>, file: usize) -> Option<TableDeclar
         changed_at,
         lookback: form.span("lookback", fields.take("lookback"), LOOKBACK),
         link_patience: form.span("link_patience", fields.take("link_patience"), LINK_PATIENCE),
+        origin,
+        begins,
     })
 }
 
@@ -299,7 +315,7 @@ fn primary_key(
     }
 }
 
-fn refuse_for_events(form: &mut Form, fields: &mut Fields, field: &str, remedy: &str) {
+pub(super) fn refuse_for_events(form: &mut Form, fields: &mut Fields, field: &str, remedy: &str) {
     if let Some(place) = fields.key_place(field) {
         form.refuse(place, format!("an event declares no `{field}`"), remedy);
         fields.take(field);

@@ -40,6 +40,7 @@ fn entity(form: &mut Form, name: Placed<String>, node: Placed<Node>) -> Entity {
         key: Vec::new(),
         normalise: Vec::new(),
         max_rows: MAX_ROWS,
+        begins_with: None,
     };
     let Some(mut fields) = form.fields(&what, node, &["key", "normalise", "max_rows"]) else {
         return entity;

@@ -7,6 +7,7 @@ mod entities;
 mod form;
 mod links;
 mod mistakes;
+mod origin;
 mod resolve;
 mod types;
 mod yaml;

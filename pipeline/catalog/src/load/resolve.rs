@@ -33,9 +33,10 @@ pub(super) fn resolve(declared: &Declared, mistakes: &mut Mistakes) -> Catalog {
     }
     refuse_key_types(&all, &tables, mistakes);
     refuse_cycles(&all, &tables, mistakes);
+    let entities = all.entities_with_beginnings(&tables, mistakes);
     Catalog {
         tables,
-        entities: declared.entities.clone(),
+        entities,
         sources,
     }
 }
@@ -93,8 +94,49 @@ impl All<'_> {
         &self.files[table.file]
     }
 
+    /// The entities, each with the table that begins it.
+    fn entities_with_beginnings(&self, tables: &[Table], mistakes: &mut Mistakes) -> Vec<Entity> {
+        let mut entities = self.entities.to_vec();
+        for (id, declaration) in self.tables.iter().enumerate() {
+            for begun in &declaration.begins {
+                let entity = entities
+                    .iter()
+                    .position(|entity| entity.name == begun.value)
+                    .filter(|index| {
+                        tables[id]
+                            .path_to(centinel_model::EntityId(*index as u16))
+                            .is_some()
+                    });
+                let Some(entity) = entity else {
+                    let problem = format!(
+                        "begins names `{}`, to which no row of this table belongs",
+                        shorten(&begun.value)
+                    );
+                    let own = declaration
+                        .paths
+                        .iter()
+                        .map(|path| path.entity.value.as_str());
+                    let remedy = suggest(&begun.value, own);
+                    mistakes.at(self.file(declaration), begun.place, problem, remedy);
+                    continue;
+                };
+                if let Some(other) = entities[entity].begins_with {
+                    let problem = format!(
+                        "`{}` begins with `{}` already",
+                        begun.value,
+                        tables[usize::from(other.0)].name
+                    );
+                    let remedy = "keep `begins` in the one table whose row comes first";
+                    mistakes.at(self.file(declaration), begun.place, problem, remedy);
+                }
+                entities[entity].begins_with = Some(centinel_model::TableId(id as u16));
+            }
+        }
+        entities
+    }
+
     /// Index of this column, or a mistake.
-    fn column(
+    pub fn column(
         &self,
         table: &TableDeclaration,
         name: &Placed<String>,
@@ -161,6 +203,11 @@ impl All<'_> {
             changed_at: self.changed_at(table, mistakes),
             lookback: table.lookback,
             link_patience: table.link_patience,
+            from: self.from(table),
+            from_declared: !table.origin.from.is_empty(),
+            shard: self.shard(table, mistakes),
+            zone_seconds: table.origin.zone_seconds,
+            message: self.message(table, mistakes),
         }
     }
 

@@ -1,7 +1,8 @@
 use std::path::Path;
 
 use centinel_catalog::{
-    Catalog, ColumnType, Currency, EntityPath, Money, MoneyUnit, Normalisation, TableKind, load,
+    Catalog, ColumnType, Currency, EntityPath, MessageField, Money, MoneyUnit, Normalisation,
+    TableKind, TablePattern, TimeForm, load,
 };
 use centinel_model::Duration;
 
@@ -202,6 +203,73 @@ fn an_event_has_its_message_id_first_and_as_its_key() {
 }
 
 #[test]
+fn where_rows_and_messages_come_from_reaches_the_catalog() {
+    let folder = Folder::right();
+    let plain = folder.load().unwrap();
+    let settlement = plain.table(plain.table_id("settlement").unwrap());
+    assert_eq!(settlement.from, [TablePattern::of_name("settlement")]);
+    assert_eq!((settlement.shard, settlement.zone_seconds), (None, None));
+    assert_eq!(
+        (settlement.from_declared, &settlement.message),
+        (false, &None)
+    );
+    let path = |text: &str| MessageField::parse(text).unwrap();
+    let settled = plain.table(plain.table_id("settled").unwrap());
+    let message = settled.message.as_ref().unwrap();
+    assert_eq!(message.committed_at, path("$.committed_at"));
+    let own = ["$.message_id", "$.order_no", "$.occurred_at"];
+    assert_eq!(message.columns, own.map(path));
+    assert_eq!(message.time, TimeForm::Rfc3339);
+    folder.replace(
+        "settlement.yaml",
+        "lookback: 30d",
+        "from: [ \"s_*.settle_*\", old.settlement ]\nshard: batch_no\ntimes: { zone: \"+08:00\" }",
+    );
+    folder.replace(
+        "settlement.yaml",
+        "primary_key: [settlement_no]",
+        "primary_key: [settlement_no, batch_no]",
+    );
+    folder.replace(
+        "settlement.yaml",
+        "batch_no: { type: text, nullable: true }",
+        "batch_no: text",
+    );
+    folder.replace(
+        "entry.yaml",
+        "by: [settlement_no]",
+        "by: [settlement_no, currency]",
+    );
+    folder.replace(
+        "settled.yaml",
+        "changed_at:",
+        "json: { message_id: header:ce_id, committed_at: message, time: micros, columns: { order_no: $.data.orderNo } }\n\
+         changed_at:",
+    );
+    let catalog = folder.load().unwrap();
+    let settlement = catalog.table(catalog.table_id("settlement").unwrap());
+    let patterns: Vec<String> = settlement.from.iter().map(ToString::to_string).collect();
+    assert_eq!(patterns, ["s_*.settle_*", "old.settlement"]);
+    assert!(settlement.from_declared);
+    assert_eq!(
+        (settlement.shard, settlement.zone_seconds),
+        (Some(2), Some(28_800))
+    );
+    let shape = catalog.storage_shape();
+    assert!(
+        shape.contains("\n  shard batch_no\n  zone 28800\n"),
+        "{shape}"
+    );
+    let settled = catalog.table(catalog.table_id("settled").unwrap());
+    let message = settled.message.as_ref().unwrap();
+    assert_eq!(message.message_id, path("header:ce_id"));
+    assert_eq!(message.committed_at, MessageField::Time);
+    let columns = ["header:ce_id", "$.data.orderNo", "$.occurred_at"];
+    assert_eq!(message.columns, columns.map(path));
+    assert_eq!(message.time, TimeForm::Micros);
+}
+
+#[test]
 fn the_examples_of_the_readme_load_together() {
     let readme = std::fs::read_to_string(schemas().join("README.md")).unwrap();
     let folder = Folder::empty();
@@ -211,8 +279,8 @@ fn the_examples_of_the_readme_load_together() {
         folder.write(name, rest.split("```").next().unwrap());
         count += 1;
     }
-    assert_eq!(count, 4);
-    assert_eq!(loaded(folder.path()).tables.len(), 3);
+    assert_eq!(count, 6);
+    assert_eq!(loaded(folder.path()).tables.len(), 5);
 }
 
 #[test]
@@ -234,6 +302,10 @@ fn the_fingerprint_follows_what_shapes_stored_rows_only() {
     );
     assert_eq!(
         right.fingerprint(),
+        changed(table, "lookback: 30d", "from: \"*.settlement_*\"")
+    );
+    assert_eq!(
+        right.fingerprint(),
         changed(
             table,
             "payer: { type: text, sensitive: true }",
@@ -245,6 +317,7 @@ fn the_fingerprint_follows_what_shapes_stored_rows_only() {
         (table, "  rate:", "  share:"),
         (table, "source: settlement-db", "source: other-db"),
         (table, "  batch: [batch_no, batch_day]\n", ""),
+        (table, "lookback: 30d", "times: { zone: \"+08:00\" }"),
         ("entities.yaml", "[trim, upper]", "[trim]"),
         ("entities.yaml", "key: [order_no]", "key: [number]"),
         ("settled.yaml", "event: settled", "event: settled_once"),

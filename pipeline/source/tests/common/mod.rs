@@ -2,7 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 use centinel_catalog::{
-    Catalog, Column, ColumnType, Entity, EntityPath, Normalisation, Table, TableKind,
+    Catalog, Column, ColumnType, Entity, EntityPath, Normalisation, Table, TableKind, TablePattern,
 };
 use centinel_model::{DecodedChunk, Duration, EntityId, SourceId, TableId, Timestamp};
 use centinel_source::{Decoder, RawChunk};
@@ -48,6 +48,11 @@ fn table(
         changed_at: None,
         lookback: Duration::seconds(86_400),
         link_patience: Duration::seconds(60),
+        from: vec![TablePattern::of_name(name)],
+        from_declared: false,
+        shard: None,
+        zone_seconds: None,
+        message: None,
     }
 }
 
@@ -84,6 +89,7 @@ pub fn catalog() -> Catalog {
             key: vec!["order_no".into()],
             normalise: vec![Normalisation::Trim, Normalisation::Upper],
             max_rows: 10_000,
+            begins_with: None,
         }],
         sources: vec![
             "business-events".into(),

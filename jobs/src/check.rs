@@ -1,0 +1,159 @@
+//! `centinel check`: whether detection could begin: the configuration, schemas, rules, secrets and every source.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use centinel_catalog::Catalog;
+use centinel_source::{check_binlog, check_kafka};
+use clap::Args;
+
+use crate::config::{
+    BinlogConfig, Config, FileConfig, KafkaConfig, Problem, Source, SourceConfig, check_against,
+};
+use crate::detect::wall_clock;
+use crate::exit::Status;
+use crate::folders::Folders;
+use crate::plan;
+use crate::printer::{Printer, complain};
+
+/// The command line of `centinel check`.
+#[derive(Args, Debug)]
+pub struct CheckArguments {
+    /// The configuration file
+    #[arg(long, default_value = "centinel.toml", value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Tries one source without changing anything there.
+pub trait Probe {
+    /// What keeps the source from being read, each with its remedy; nothing if it can be read.
+    fn probe(&self) -> Vec<Problem>;
+}
+
+/// Checks, and says every problem on standard error.
+pub fn run(arguments: &CheckArguments) -> ExitCode {
+    match arguments.check() {
+        Ok(status) | Err(status) => status.into(),
+    }
+}
+
+impl CheckArguments {
+    fn check(&self) -> Result<Status, Status> {
+        let config = Config::load(&self.config).map_err(|problems| refuse(&problems))?;
+        let folders = Folders {
+            schemas: config.schemas.clone(),
+            rules: config.rules.clone(),
+        };
+        let (catalog, rules) = folders.load()?;
+        let names: Vec<&str> = catalog.sources.iter().map(String::as_str).collect();
+        let mut problems = check_against(&config, &names);
+        for secret in config.secrets() {
+            problems.extend(secret.read().err());
+            secret
+                .remark()
+                .iter()
+                .for_each(|remark| complain(format_args!("note: {remark}")));
+        }
+        if !problems.is_empty() {
+            return Err(refuse(&problems));
+        }
+        let mut printer = Printer::stdout();
+        printer.line(format_args!(
+            "{}: {} sources, {} tables and events, {} rules",
+            config.file.display(),
+            config.sources.len(),
+            catalog.tables.len(),
+            rules.rules.len(),
+        ));
+        let mut status = Status::Clean;
+        for source in &config.sources {
+            let found = probe_of(&config, source, &catalog).probe();
+            printer.line(match found.is_empty() {
+                true => format!("{}: can be read", source.name),
+                false => format!("{}: cannot be read", source.name),
+            });
+            if !found.is_empty() {
+                found.iter().for_each(complain);
+                status = Status::CouldNotJudge;
+            }
+        }
+        Ok(printer.finish(status))
+    }
+}
+
+/// How a source is tried. The one place that knows the kinds.
+fn probe_of<'a>(
+    config: &'a Config,
+    source: &'a Source,
+    catalog: &'a Arc<Catalog>,
+) -> Box<dyn Probe + 'a> {
+    match &source.config {
+        SourceConfig::File(file) => Box::new(FileProbe(config, source, file)),
+        SourceConfig::Binlog(binlog) => Box::new(BinlogProbe(config, source, binlog, catalog)),
+        SourceConfig::Kafka(kafka) => Box::new(KafkaProbe(config, source, kafka, catalog)),
+    }
+}
+
+struct FileProbe<'a>(&'a Config, &'a Source, &'a FileConfig);
+
+impl Probe for FileProbe<'_> {
+    fn probe(&self) -> Vec<Problem> {
+        let FileProbe(config, source, file) = self;
+        let opened = std::fs::File::open(&file.path).map_err(|error| {
+            let problem = format!("{} cannot be opened: {error}", file.path.display());
+            let remedy = "correct `path`, or create the file, empty at first";
+            Problem::new(&config.file, source.line, problem, remedy)
+        });
+        opened.err().into_iter().collect()
+    }
+}
+
+struct BinlogProbe<'a>(&'a Config, &'a Source, &'a BinlogConfig, &'a Catalog);
+
+impl Probe for BinlogProbe<'_> {
+    fn probe(&self) -> Vec<Problem> {
+        let BinlogProbe(config, source, binlog, catalog) = self;
+        match plan::binlog_options(source, binlog) {
+            Ok(options) => of_source(config, source, check_binlog(catalog, &options)),
+            Err(problem) => vec![problem],
+        }
+    }
+}
+
+struct KafkaProbe<'a>(&'a Config, &'a Source, &'a KafkaConfig, &'a Catalog);
+
+impl Probe for KafkaProbe<'_> {
+    fn probe(&self) -> Vec<Problem> {
+        let KafkaProbe(config, source, kafka, catalog) = self;
+        match plan::kafka_options(config, source, kafka) {
+            Ok(options) => {
+                let problems = check_kafka(catalog, &options, wall_clock());
+                of_source(config, source, problems)
+            }
+            Err(problems) => problems,
+        }
+    }
+}
+
+/// Each with the place of the source's entry.
+fn of_source(
+    config: &Config,
+    source: &Source,
+    problems: Vec<centinel_source::Problem>,
+) -> Vec<Problem> {
+    let placed = |problem: centinel_source::Problem| {
+        Problem::new(&config.file, source.line, problem.what, problem.remedy)
+    };
+    problems.into_iter().map(placed).collect()
+}
+
+/// Shows every problem.
+pub fn refuse(problems: &[Problem]) -> Status {
+    problems.iter().for_each(complain);
+    complain(match problems.len() {
+        1 => "1 problem".to_owned(),
+        many => format!("{many} problems"),
+    });
+    Status::WrongUsage
+}

@@ -1,0 +1,367 @@
+//! `centinel.toml`, form `config/1`: everything that a running Centinel is told. `jobs/README.md` describes it.
+//!
+//! It is read as a whole: either everything is right, or every mistake is listed with its line. Secrets stand
+//! elsewhere ([`Secret`]) and are read when they are needed.
+
+mod against;
+mod archive;
+mod binlog;
+mod form;
+mod kafka;
+mod problem;
+mod read;
+mod secret;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use centinel_model::Duration;
+
+pub use against::check_against;
+pub use problem::Problem;
+pub use secret::Secret;
+
+/// The form that this program reads.
+pub const FORM: &str = "config/1";
+/// The largest configuration file, in bytes.
+pub const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// A configuration file. All paths in it are as they are seen from the working folder.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The file itself.
+    pub file: PathBuf,
+    /// Folder of schema files.
+    pub schemas: PathBuf,
+    /// Folder of rule files.
+    pub rules: PathBuf,
+    /// Folder of the durable state.
+    pub state: PathBuf,
+    /// Where findings are written as JSON Lines; standard output if nowhere.
+    pub findings: Option<PathBuf>,
+    /// Where changes are kept for later.
+    pub archive: Option<ArchiveConfig>,
+    /// Limits of detection.
+    pub detection: DetectionConfig,
+    /// By name, in order.
+    pub sources: Vec<Source>,
+}
+
+/// The archive.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ArchiveConfig {
+    /// Where it lies.
+    pub location: ArchiveLocation,
+    /// `http://` or `https://` address of a server that speaks S3; Amazon's own by default.
+    pub endpoint: Option<String>,
+    /// Region of the bucket.
+    pub region: Option<String>,
+    /// Who writes, and the secret that proves it; both or neither.
+    pub access_key: Option<AccessKey>,
+    /// Bytes after which a segment is closed.
+    pub segment_bytes: u64,
+    /// Time after which a segment is closed.
+    pub segment_age: Duration,
+    /// Bytes that may wait on the local disk while the archive takes nothing.
+    pub spool_bytes: u64,
+}
+
+/// Where an archive lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ArchiveLocation {
+    /// A local folder.
+    Folder(PathBuf),
+    /// `s3://bucket/prefix`, without credentials in it.
+    S3(String),
+}
+
+/// Credentials of an object store.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AccessKey {
+    /// The key's id.
+    pub id: Secret,
+    /// The key.
+    pub secret: Secret,
+}
+
+/// Limits of detection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DetectionConfig {
+    /// Changes in one micro-batch.
+    pub batch_rows: usize,
+    /// How long a change waits for others.
+    pub batch_wait: Duration,
+    /// MiB of state kept in memory.
+    pub cache_mib: usize,
+    /// A source that does not move for so long is told to be behind.
+    pub silent_after: Duration,
+}
+
+impl Default for DetectionConfig {
+    fn default() -> DetectionConfig {
+        DetectionConfig {
+            batch_rows: 20_000,
+            batch_wait: Duration(50_000),
+            cache_mib: 512,
+            silent_after: Duration::seconds(30),
+        }
+    }
+}
+
+/// One source of the schemas and where it is read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    /// Its name in the schemas.
+    pub name: String,
+    /// The line at which its entry begins.
+    pub line: usize,
+    /// How it is read.
+    pub config: SourceConfig,
+}
+
+/// How a source is read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SourceConfig {
+    /// The binary log of a MySQL or MariaDB server.
+    Binlog(BinlogConfig),
+    /// Topics of a Kafka cluster.
+    Kafka(KafkaConfig),
+    /// A change and event log, each line a JSON object.
+    File(FileConfig),
+}
+
+/// A change and event log. It may hold the lines of several sources, which then name the same path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileConfig {
+    /// Where it lies.
+    pub path: PathBuf,
+}
+
+/// A MySQL or MariaDB server whose binary log is read as a replica would.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BinlogConfig {
+    /// Name or address of the server.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The account.
+    pub user: String,
+    /// The account's password.
+    pub password: Secret,
+    /// Names this reader among all replicas of the server; from 1.
+    pub server_id: u32,
+    /// Whether the connection is encrypted.
+    pub tls: Tls,
+    /// Certificates (PEM) that sign the server's, instead of the well-known ones.
+    pub ca: Option<PathBuf>,
+    /// Whether the rows that are there at the first start are read from the tables.
+    pub snapshot: bool,
+    /// How it is known up to which time everything was read.
+    pub progress: BinlogProgress,
+}
+
+/// Whether a connection is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// Encrypted, with the server's certificate and name checked.
+    Required,
+    /// In the clear.
+    Off,
+}
+
+/// How it is known up to which time everything in a binary log was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BinlogProgress {
+    /// The server's own heartbeats: this server is where the platform writes.
+    Server,
+    /// The platform writes to this physical table at an interval: this server is itself a replica.
+    HeartbeatTable {
+        /// Its database.
+        database: String,
+        /// Its name.
+        table: String,
+    },
+}
+
+/// Topics of a Kafka cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KafkaConfig {
+    /// `host:port`, several with commas.
+    pub brokers: String,
+    /// Under which offsets are shown to those who watch the brokers.
+    pub group: String,
+    /// How it is known up to which time everything was read.
+    pub progress: KafkaProgress,
+    /// Where a partition without a stored position begins.
+    pub start: Start,
+    /// Settings of librdkafka, by name.
+    pub settings: Vec<Setting>,
+    /// At least one.
+    pub topics: Vec<TopicConfig>,
+}
+
+/// How it is known up to which time everything in the topics was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KafkaProgress {
+    /// Producers write directly: everything that was there at some time was read.
+    Broker {
+        /// What a record may take from its commit time to the broker.
+        delay: Duration,
+    },
+    /// The platform writes to this table, or publishes this event, at an interval.
+    Heartbeat {
+        /// Its name in the schemas.
+        table: String,
+    },
+}
+
+/// Where a partition without a stored position begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At its first record.
+    Earliest,
+    /// Behind its last record.
+    Latest,
+}
+
+/// One setting of librdkafka.
+#[derive(Clone, PartialEq)]
+pub struct Setting {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: SettingValue,
+}
+
+/// The value of a setting, or where it is.
+#[derive(Clone, PartialEq)]
+pub enum SettingValue {
+    /// As it is.
+    Plain(String),
+    /// To be read elsewhere.
+    Secret(Secret),
+}
+
+impl std::fmt::Debug for Setting {
+    /// Without a plain value, in which somebody may have hidden a secret that is not known as one.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.value {
+            SettingValue::Plain(_) => write!(out, "{}=…", self.name),
+            SettingValue::Secret(secret) => write!(out, "{}={:?}", self.name, secret.origin),
+        }
+    }
+}
+
+/// One topic, or all whose names match.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TopicConfig {
+    /// The line at which its entry begins.
+    pub line: usize,
+    /// Which.
+    pub name: TopicName,
+    /// What the messages are.
+    pub format: FormatConfig,
+}
+
+/// A topic's name, or what names look like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TopicName {
+    /// This one.
+    Exact(String),
+    /// A regular expression for whole names, from `^` to `$`.
+    Pattern(String),
+}
+
+/// What the messages of a topic are.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FormatConfig {
+    /// Each message is one event, as its schema's `json` says.
+    JsonEvent {
+        /// The event's name in the schemas.
+        event: String,
+    },
+    /// Lines of the change log, one or several in a message.
+    Lines,
+    /// Debezium's change events in JSON, with or without their schemas.
+    Debezium(DebeziumConfig),
+    /// The same, flattened by Debezium's ExtractNewRecordState.
+    DebeziumFlat(DebeziumConfig),
+    /// Debezium's change events in Avro.
+    DebeziumAvro(AvroConfig),
+    /// Canal's flat messages.
+    Canal,
+    /// Maxwell's messages.
+    Maxwell,
+}
+
+/// How a Debezium connector is set up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DebeziumConfig {
+    /// How decimals are written where the message does not say it.
+    pub decimals: Decimals,
+    /// What times of day count where they are whole numbers and the message does not say it.
+    pub times: Option<TimeUnit>,
+    /// `server_id`s of the databases that were read, oldest first.
+    pub servers: Vec<u32>,
+}
+
+/// How Debezium writes decimals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decimals {
+    /// Base64 of the unscaled number: `decimal.handling.mode=precise`, Debezium's default.
+    Precise,
+    /// Text: `decimal.handling.mode=string`.
+    String,
+    /// JSON numbers with all digits: `precise` with `decimal.format=NUMERIC`.
+    Numeric,
+}
+
+/// What a time that is a whole number counts, since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeUnit {
+    /// Milliseconds.
+    Millis,
+    /// Microseconds.
+    Micros,
+}
+
+/// Where the schemas of Avro messages are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AvroConfig {
+    /// `http://` or `https://` address of the schema registry.
+    pub registry: String,
+    /// Account and password there.
+    pub account: Option<(String, Secret)>,
+    /// As for [`DebeziumConfig::servers`].
+    pub servers: Vec<u32>,
+}
+
+impl Config {
+    /// Every secret that the configuration names, to see whether all can be read.
+    pub fn secrets(&self) -> Vec<&Secret> {
+        let archive = self.archive.iter().flat_map(|archive| &archive.access_key);
+        let mut secrets: Vec<&Secret> = archive.flat_map(|key| [&key.id, &key.secret]).collect();
+        for source in &self.sources {
+            match &source.config {
+                SourceConfig::Binlog(binlog) => secrets.push(&binlog.password),
+                SourceConfig::Kafka(kafka) => {
+                    secrets.extend(kafka.settings.iter().filter_map(
+                        |setting| match &setting.value {
+                            SettingValue::Secret(secret) => Some(secret),
+                            SettingValue::Plain(_) => None,
+                        },
+                    ));
+                    secrets.extend(kafka.topics.iter().filter_map(|topic| match &topic.format {
+                        FormatConfig::DebeziumAvro(avro) => {
+                            avro.account.as_ref().map(|(_, password)| password)
+                        }
+                        _ => None,
+                    }));
+                }
+                SourceConfig::File(_) => {}
+            }
+        }
+        secrets
+    }
+}

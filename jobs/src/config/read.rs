@@ -1,0 +1,244 @@
+//! The file as a whole.
+
+use std::fs::File;
+use std::io::Read;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use centinel_model::Duration;
+use toml::Spanned;
+use toml::de::{DeString, DeTable};
+
+use super::form::{Fields, Form, Node};
+use super::problem::{Problem, shorten};
+use super::{
+    Config, DetectionConfig, FORM, FileConfig, MAX_FILE_BYTES, Source, SourceConfig, archive,
+    binlog, kafka,
+};
+
+/// As many as schemas may name.
+const MAX_SOURCES: usize = 64;
+
+impl Config {
+    /// Reads a configuration file. No secret is read yet.
+    ///
+    /// # Errors
+    /// Every problem, in the order of the file.
+    pub fn load(path: &Path) -> Result<Config, Vec<Problem>> {
+        let refuse =
+            |problem: String, remedy: &str| Err(vec![Problem::new(path, 0, problem, remedy)]);
+        let mut bytes = Vec::new();
+        let result =
+            File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
+        if let Err(error) = result {
+            let remedy =
+                "name a file that is there with --config; jobs/README.md says what it holds";
+            return refuse(format!("the configuration cannot be read: {error}"), remedy);
+        }
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            let problem = "the configuration is larger than 1 MiB".to_owned();
+            return refuse(problem, "see whether this is the right file");
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) => Config::parse(&text, path),
+            Err(error) => {
+                let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+                let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+                let problem = "this line is not UTF-8 text";
+                Err(vec![Problem::new(
+                    path,
+                    line,
+                    problem,
+                    "save the file as UTF-8",
+                )])
+            }
+        }
+    }
+
+    /// Reads the text of a configuration file that lies at `path`.
+    ///
+    /// # Errors
+    /// Every problem, in the order of the file; of text that is not TOML only what keeps it from being that.
+    pub fn parse(text: &str, path: &Path) -> Result<Config, Vec<Problem>> {
+        let mut form = Form::new(path, text);
+        let (document, errors) = DeTable::parse_recoverable(text);
+        for error in &errors {
+            let at = error.span().map_or(0, |span| span.start);
+            let problem = format!("this is not TOML: {}", error.message());
+            let remedy = match error.message() {
+                "duplicate key" => "keep one of them",
+                _ => "texts stand in quotes, names before `=`; https://toml.io has the whole form",
+            };
+            form.refuse(at, problem, remedy);
+        }
+        if !errors.is_empty() {
+            return Err(form.into_problems());
+        }
+        let fields = Fields::new("the configuration", 0, document.into_inner());
+        let config = config(&mut form, fields);
+        let problems = form.into_problems();
+        match config {
+            Some(config) if problems.is_empty() => Ok(config),
+            _ => Err(problems),
+        }
+    }
+}
+
+fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
+    let known = [
+        "centinel",
+        "schemas",
+        "rules",
+        "state",
+        "findings",
+        "archive",
+        "detection",
+        "sources",
+    ];
+    if let Some(node) = form.require(&mut fields, "centinel", "\"config/1\"") {
+        let stated = form.text("`centinel`", node)?;
+        if stated.value != FORM {
+            let problem = format!(
+                "`{}` is not a form that this program reads",
+                shorten(&stated.value)
+            );
+            form.refuse(stated.at, problem, format!("write centinel = \"{FORM}\""));
+            return None;
+        }
+    }
+    form.only(&mut fields, &known);
+    let mut folder = |form: &mut Form, name: &str, usual: Option<&str>| match fields.take(name) {
+        Some(node) => form.path(&format!("`{name}`"), node),
+        None => usual.map(|usual| form.beside(usual)),
+    };
+    let schemas = folder(form, "schemas", Some("schemas"));
+    let rules = folder(form, "rules", Some("sql-rules"));
+    let state = form.require(&mut fields, "state", "\"state\"");
+    let state = state.and_then(|node| form.path("`state`", node));
+    let findings = fields
+        .take("findings")
+        .and_then(|node| findings(form, node));
+    let archive = fields
+        .take("archive")
+        .and_then(|node| archive::read(form, node));
+    let detection = fields
+        .take("detection")
+        .and_then(|node| detection(form, node));
+    let sources = form.require(&mut fields, "sources", "{ … }, a table for each source");
+    let sources = sources
+        .map(|node| sources_of(form, node))
+        .unwrap_or_default();
+    Some(Config {
+        file: form.file().to_owned(),
+        schemas: schemas?,
+        rules: rules?,
+        state: state?,
+        findings,
+        archive,
+        detection: detection.unwrap_or_default(),
+        sources,
+    })
+}
+
+fn findings(form: &mut Form, node: Node) -> Option<PathBuf> {
+    let mut fields = form.table("[findings]", node, "[findings]")?;
+    form.only(&mut fields, &["file"]);
+    let file = form.require(&mut fields, "file", "\"findings.jsonl\"")?;
+    form.path("`file` of [findings]", file)
+}
+
+fn detection(form: &mut Form, node: Node) -> Option<DetectionConfig> {
+    const WAIT: RangeInclusive<Duration> = Duration(1_000)..=Duration::seconds(10);
+    const SILENT: RangeInclusive<Duration> = Duration::seconds(1)..=Duration::seconds(86_400);
+    let mut fields = form.table("[detection]", node, "[detection]")?;
+    let known = ["batch_rows", "batch_wait", "cache_mib", "silent_after"];
+    form.only(&mut fields, &known);
+    let usual = DetectionConfig::default();
+    let mut number = |form: &mut Form, name: &str, range, usual: usize| {
+        let number = fields
+            .take(name)
+            .and_then(|node| form.number(&format!("`{name}` of [detection]"), node, range));
+        number
+            .and_then(|number| usize::try_from(number).ok())
+            .unwrap_or(usual)
+    };
+    let batch_rows = number(form, "batch_rows", 1..=1_000_000, usual.batch_rows);
+    let cache_mib = number(form, "cache_mib", 16..=1 << 20, usual.cache_mib);
+    let mut span = |form: &mut Form, name: &str, range, usual| {
+        let span = fields
+            .take(name)
+            .and_then(|node| form.span(&format!("`{name}` of [detection]"), node, range));
+        span.unwrap_or(usual)
+    };
+    Some(DetectionConfig {
+        batch_rows,
+        cache_mib,
+        batch_wait: span(form, "batch_wait", WAIT, usual.batch_wait),
+        silent_after: span(form, "silent_after", SILENT, usual.silent_after),
+    })
+}
+
+fn sources_of(form: &mut Form, node: Node) -> Vec<Source> {
+    let at = node.span().start;
+    let Some(fields) = form.table("[sources]", node, "[sources.<name>], a table for each") else {
+        return Vec::new();
+    };
+    let entries = fields.into_entries();
+    if entries.is_empty() || entries.len() > MAX_SOURCES {
+        let problem = format!("{} sources", entries.len());
+        let remedy = format!("name 1 to {MAX_SOURCES}, each as [sources.<name>] with its `kind`");
+        form.refuse(at, problem, remedy);
+        return Vec::new();
+    }
+    let entries = entries.into_iter();
+    let sources: Vec<Source> = entries
+        .filter_map(|(name, node)| source(form, name, node))
+        .collect();
+    binlog::refuse_equal_ids(form, &sources);
+    sources
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Binlog,
+    Kafka,
+    File,
+}
+
+fn source(form: &mut Form, name: Spanned<DeString>, node: Node) -> Option<Source> {
+    const KINDS: [(&str, Kind); 3] = [
+        ("binlog", Kind::Binlog),
+        ("kafka", Kind::Kafka),
+        ("file", Kind::File),
+    ];
+    let at = name.span().start;
+    let name = name.into_inner().into_owned();
+    let what = format!("source `{}`", shorten(&name));
+    let mut fields = form.table(&what, node, "[sources.<name>]")?;
+    fields.at = at;
+    let Some(kind) = fields.take("kind") else {
+        let remedy = match (fields.has_table_with("kind"), fields.names_like("kind")) {
+            (Some(rest), _) => {
+                format!("write [sources.\"{name}.{rest}\"]: a name with a point stands in quotes")
+            }
+            (None, Some(wrong)) => format!("rename `{wrong}` to `kind`"),
+            (None, None) => "add `kind = \"binlog\"`, \"kafka\" or \"file\"".to_owned(),
+        };
+        form.refuse(at, format!("{what} has no `kind`"), remedy);
+        return None;
+    };
+    let config = match form.choice(&format!("`kind` of {what}"), kind, &KINDS)? {
+        Kind::Binlog => SourceConfig::Binlog(binlog::read(form, fields)?),
+        Kind::Kafka => SourceConfig::Kafka(kafka::read(form, fields)?),
+        Kind::File => SourceConfig::File(file(form, fields)?),
+    };
+    let line = form.line(at);
+    Some(Source { name, line, config })
+}
+
+fn file(form: &mut Form, mut fields: Fields) -> Option<FileConfig> {
+    form.only(&mut fields, &["kind", "path"]);
+    let path = form.require(&mut fields, "path", "\"log.jsonl\"")?;
+    let path = form.path(&format!("`path` of {}", fields.what), path)?;
+    Some(FileConfig { path })
+}

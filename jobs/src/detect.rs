@@ -1,0 +1,433 @@
+//! `centinel detect`: reads change and event logs, and says what is broken as soon as it is sure.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use centinel_batch::Limits;
+use centinel_engine::EngineError;
+use centinel_engine::detect::{Detector, InputFile, RunOptions, RunReport, Until};
+use centinel_model::{Duration, Severity, Timestamp};
+use centinel_outlet::archive::ArchiveOptions;
+use centinel_outlet::{LineFile, LineWriter, Outlet, Report, exit_status, write_junit};
+use centinel_rules::{Locality, Rule};
+use clap::{Args, ValueEnum};
+
+use crate::audit::{bytes, environment, severity, wanted};
+use crate::check::refuse;
+use crate::config::Config;
+use crate::detection::{Detection, Reload};
+use crate::exit::Status;
+use crate::folders::Folders;
+use crate::plan;
+use crate::printer::complain;
+use crate::told::Told;
+
+/// The exit status of a process that was interrupted twice, as shells count.
+const INTERRUPTED: i32 = 130;
+
+/// What is read, judged and told.
+#[derive(Args, Clone, Debug)]
+pub struct DetectArguments {
+    #[command(flatten)]
+    folders: Folders,
+    /// The configuration file: sources, schemas, rules, state, archive and where findings go. Its databases and
+    /// topics are followed until interrupted, unless --until-now or --until-quiet says otherwise
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["schemas", "rules", "state", "input", "out", "archive", "follow", "until_end", "silent_after"])]
+    config: Option<PathBuf>,
+    /// Folder of the state, made when it is not there; a second run goes on where the first stopped
+    #[arg(long, value_name = "DIR", required_unless_present = "config")]
+    state: Option<PathBuf>,
+    /// Change and event logs, each line a JSON object; the path names the input in state
+    #[arg(long, required_unless_present = "config", num_args = 1.., value_name = "FILE")]
+    input: Vec<PathBuf>,
+    /// With --config: stop at what there is now; the next run goes on there
+    #[arg(long, requires = "config", conflicts_with = "until_quiet")]
+    until_now: bool,
+    /// Keep reading as the inputs grow, until interrupted
+    #[arg(long, conflicts_with = "until_end")]
+    follow: bool,
+    /// Keep reading until nothing has changed for so long; then what has not come is taken not to come. For test
+    /// environments: the exit status and `--junit` say what the tests broke
+    #[arg(long, value_name = "TIME", value_parser = Duration::parse, conflicts_with_all = ["follow", "until_end"])]
+    until_quiet: Option<Duration>,
+    /// Write what is open at the end as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// The inputs are complete: what has not come by their end will not come, and every verdict comes to
+    /// rest. Otherwise reading ends at the last line there is, and what is in flight waits for the next run
+    #[arg(long)]
+    until_end: bool,
+    /// Judge by this rule only; may be given several times. Drafts are judged only when named
+    #[arg(long, value_name = "ID")]
+    rule: Vec<String>,
+    /// What to write
+    #[arg(long, value_enum, default_value = "jsonl")]
+    format: Format,
+    /// Where to write; each message stands there once, whatever happens. Standard output by default, where a
+    /// message may come again after a crash
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// The least severity that makes the exit status other than 0
+    #[arg(long, value_name = "SEVERITY", value_parser = severity, default_value = "error")]
+    fail_on: Severity,
+    /// While following: a source that does not move for so long is told to be behind
+    #[arg(long, value_name = "TIME", value_parser = Duration::parse, default_value = "60s")]
+    silent_after: Duration,
+    #[command(flatten)]
+    archive: ArchiveArguments,
+}
+
+/// Where every change is kept, for audits of the past.
+#[derive(Args, Clone, Debug)]
+struct ArchiveArguments {
+    /// Folder or URL (s3://, gs://, az://, file://) to which every change is written as Parquet, from the state's
+    /// first run on; credentials and endpoints are read from the environment (AWS_ENDPOINT, AWS_ALLOW_HTTP, …)
+    #[arg(long, value_name = "DIR-or-URL")]
+    archive: Option<String>,
+    /// Changes reach the archive after so long at the latest
+    #[arg(long, value_name = "TIME", value_parser = Duration::parse, default_value = "5m")]
+    archive_after: Duration,
+    /// Changes reach the archive when so much has come
+    #[arg(long, value_name = "SIZE", value_parser = bytes, default_value = "64MiB")]
+    archive_segment: usize,
+    /// So much may wait in the state's folder for an archive that is away; then detection stops
+    #[arg(long, value_name = "SIZE", value_parser = bytes, default_value = "20GiB")]
+    archive_spool: usize,
+}
+
+impl ArchiveArguments {
+    fn options(&self, state: &Path) -> Option<ArchiveOptions> {
+        let location = self.archive.clone()?;
+        Some(ArchiveOptions {
+            store_options: environment(),
+            segment_bytes: self.archive_segment as u64,
+            segment_age: self.archive_after,
+            spool_limit: self.archive_spool as u64,
+            ..ArchiveOptions::new(location, state.join("archive"))
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// One JSON object in each line: findings, holes, sources that are behind
+    Jsonl,
+}
+
+/// Reads, judges and tells.
+pub fn run(arguments: &DetectArguments) -> ExitCode {
+    let Format::Jsonl = arguments.format;
+    match arguments.detect() {
+        Ok(code) => code,
+        Err(status) => status.into(),
+    }
+}
+
+impl DetectArguments {
+    fn detect(&self) -> Result<ExitCode, Status> {
+        let plan: Plan = match &self.config {
+            Some(path) => self.configured(path)?,
+            None => self.given()?,
+        };
+        let (catalog, rules) = plan.folders.load()?;
+        let rules = runnable(wanted(&rules.rules, &self.rule), !self.rule.is_empty())?;
+        let detection = Detection {
+            catalog,
+            rules,
+            rules_may_retire: self.rule.is_empty(),
+            state: plan.state,
+            options: plan.options,
+            reload: (self.until() == Until::Stopped).then(|| Reload {
+                folders: plan.folders.clone(),
+                only: self.rule.clone(),
+            }),
+        };
+        let mut outlet: Box<dyn Outlet> = match &plan.out {
+            Some(path) => Box::new(LineFile::open(path).map_err(|error| {
+                complain(format_args!(
+                    "error: cannot write {}: {error}",
+                    path.display()
+                ));
+                Status::WrongUsage
+            })?),
+            None => Box::new(LineWriter(std::io::stdout())),
+        };
+        let stop = stop_when_asked()?;
+        let mut told = Told::default();
+        let done = detection.run(outlet.as_mut(), &stop, &mut |_, messages| {
+            if self.junit.is_some() {
+                told.take_in(messages);
+            }
+        });
+        match done {
+            Ok(ended) => {
+                summarise(&ended.detector, &ended.report);
+                self.write_junit(told.report(&ended.detector, &ended.rules))?;
+                Ok(status(&ended.detector, &ended.rules, self.fail_on))
+            }
+            Err(error) => {
+                complain(format_args!("error: {error}"));
+                Err(match error {
+                    EngineError::Unsupported(_) | EngineError::Rules(_) => Status::WrongUsage,
+                    _ => Status::CouldNotJudge,
+                })
+            }
+        }
+    }
+}
+
+/// What is to be done, by the command line or the configuration file.
+struct Plan {
+    folders: Folders,
+    state: PathBuf,
+    out: Option<PathBuf>,
+    options: RunOptions,
+}
+
+impl DetectArguments {
+    /// By the command line.
+    fn given(&self) -> Result<Plan, Status> {
+        let mut inputs: Vec<InputFile> = Vec::new();
+        for path in &self.input {
+            let name = path.display().to_string();
+            if inputs.iter().any(|input| input.name == name) {
+                complain(format_args!("error: `{name}` is given twice"));
+                return Err(Status::WrongUsage);
+            }
+            inputs.push(InputFile {
+                name,
+                path: path.clone(),
+            });
+        }
+        let state = self.state.clone().unwrap_or_default();
+        Ok(Plan {
+            folders: self.folders.clone(),
+            options: RunOptions {
+                inputs: inputs.into_iter().map(Into::into).collect(),
+                until: self.until(),
+                limits: limits(),
+                silent_after: self.silent_after,
+                archive: self.archive.options(&state),
+                quiet_after: self.until_quiet.map(std_duration),
+                backlog: Default::default(),
+            },
+            out: self.out.clone(),
+            state,
+        })
+    }
+
+    /// By the configuration file.
+    fn configured(&self, path: &Path) -> Result<Plan, Status> {
+        let config = Config::load(path).map_err(|problems| refuse(&problems))?;
+        let archive = plan::archive(&config).map_err(|problem| refuse(&[problem]))?;
+        Ok(Plan {
+            folders: Folders {
+                schemas: config.schemas.clone(),
+                rules: config.rules.clone(),
+            },
+            options: RunOptions {
+                inputs: plan::inputs(&config).map_err(|problems| refuse(&problems))?,
+                until: self.until(),
+                limits: plan::batch_limits(&config),
+                silent_after: config.detection.silent_after,
+                archive,
+                quiet_after: self.until_quiet.map(std_duration),
+                backlog: Default::default(),
+            },
+            out: config.findings.clone(),
+            state: config.state,
+        })
+    }
+
+    fn until(&self) -> Until {
+        let configured = self.config.is_some() && !self.until_now;
+        let followed = self.follow || self.until_quiet.is_some() || configured;
+        match (followed, self.until_end) {
+            (true, _) => Until::Stopped,
+            (_, true) => Until::End,
+            _ => Until::Now,
+        }
+    }
+
+    fn write_junit(&self, report: Report) -> Result<(), Status> {
+        let Some(path) = &self.junit else {
+            return Ok(());
+        };
+        let written = std::fs::File::create(path)
+            .and_then(|file| write_junit(&report, &mut std::io::BufWriter::new(file)));
+        written.map_err(|error| {
+            complain(format_args!(
+                "error: cannot write {}: {error}",
+                path.display()
+            ));
+            Status::CouldNotJudge
+        })
+    }
+}
+
+/// A span as the standard library has it.
+fn std_duration(span: Duration) -> std::time::Duration {
+    std::time::Duration::from_micros(span.0.max(0).unsigned_abs())
+}
+
+/// Large enough that a backlog is read quickly, waiting no longer than a person would notice.
+pub fn limits() -> Limits {
+    Limits {
+        max_rows: 250_000,
+        max_bytes: 160 << 20,
+        ..Limits::default()
+    }
+}
+
+/// The time of the machine.
+pub fn wall_clock() -> Timestamp {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// The rules that can run in detection. Those that cannot are named; that is an error where they were
+/// asked for.
+pub fn runnable(
+    rules: Result<Vec<Arc<Rule>>, Vec<String>>,
+    asked_for: bool,
+) -> Result<Vec<Arc<Rule>>, Status> {
+    let rules = rules.map_err(|problems| {
+        problems.iter().for_each(complain);
+        Status::WrongUsage
+    })?;
+    let (runnable, others): (Vec<_>, Vec<_>) =
+        rules.into_iter().partition(|rule| rule.detection().is_ok());
+    for rule in &others {
+        let line = match &rule.locality {
+            Locality::NotLocal {
+                line: Some(line), ..
+            } => format!(":{line}"),
+            _ => String::new(),
+        };
+        let reason = rule.detection().err().unwrap_or_default();
+        complain(format_args!(
+            "{}{line}: `{}` runs in audits only: {reason}",
+            rule.path, rule.id
+        ));
+    }
+    match runnable.is_empty() || (asked_for && !others.is_empty()) {
+        true => Err(Status::WrongUsage),
+        false => Ok(runnable),
+    }
+}
+
+/// Set when the process is asked to end (interrupt or termination): it finishes the micro-batch at hand.
+/// Asked twice, it ends at once; state is as of the last commit, which is all it needs.
+pub fn stop_when_asked() -> Result<Arc<AtomicBool>, Status> {
+    let failed = |error: std::io::Error| {
+        complain(format_args!(
+            "error: the process cannot be told how to stop: {error}"
+        ));
+        Status::CouldNotJudge
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .map_err(failed)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let set = Arc::clone(&stop);
+    let (mut interrupt, mut terminate) = {
+        use tokio::signal::unix::{SignalKind, signal};
+        let _inside = runtime.enter();
+        let interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        (interrupt, signal(SignalKind::terminate()).map_err(failed)?)
+    };
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            for asked in [true, false] {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+                set.store(true, Ordering::Relaxed);
+                if !asked {
+                    std::process::exit(INTERRUPTED);
+                }
+            }
+        });
+    });
+    Ok(stop)
+}
+
+/// What was read and what is open, for a person.
+fn summarise(detector: &Detector, report: &RunReport) {
+    let counters = detector.counters;
+    complain(format_args!(
+        "{} changes in {:.1} s ({} delivered again), {} messages told, {} records that could not be read",
+        counters.changes,
+        report.elapsed.as_secs_f64(),
+        counters.repeated,
+        counters.messages,
+        detector.holes(),
+    ));
+    for (rule, open) in detector.open() {
+        if open.confirmed + open.undetermined > 0 {
+            complain(format_args!(
+                "  {rule}: {} confirmed, {} undetermined",
+                open.confirmed, open.undetermined
+            ));
+        }
+    }
+    if detector.unreached() > 0 {
+        complain(format_args!(
+            "  rows under {} links have waited too long for the row that leads to their entity",
+            detector.unreached()
+        ));
+    }
+    if let Some(archive) = report
+        .archive
+        .as_ref()
+        .filter(|archive| archive.waiting > 0)
+    {
+        let why = archive
+            .trouble
+            .as_deref()
+            .unwrap_or("it was not their turn");
+        complain(format_args!(
+            "  {} segments ({} bytes) are not in the archive yet: {why}; they wait for the next run",
+            archive.waiting, archive.waiting_bytes
+        ));
+    }
+    let silent = detector.silent_sources();
+    if !silent.is_empty() {
+        complain(format_args!(
+            "  no heartbeat yet from {}: what depends on it cannot be judged before, unless the inputs are \
+             complete (--until-end)",
+            silent.join(", ")
+        ));
+    }
+    let waiting: i64 = detector.open().values().map(|open| open.suspected).sum();
+    if waiting > 0 {
+        complain(format_args!(
+            "  {waiting} suspected and not sure yet: in flight"
+        ));
+    }
+}
+
+/// What the exit status says: what could not be judged weighs more than what was found.
+fn status(detector: &Detector, rules: &[Arc<Rule>], fail_on: Severity) -> ExitCode {
+    let open = detector.open();
+    let unsure = open
+        .values()
+        .any(|open| open.undetermined > 0 || (detector.at_the_end() && open.suspected > 0));
+    // Something is suspected that a source must confirm which has never said how far it stands.
+    let silent =
+        !detector.silent_sources().is_empty() && open.values().any(|open| open.suspected > 0);
+    let could_not_judge = detector.holes() > 0 || unsure || silent;
+    let broken = rules
+        .iter()
+        .filter(|rule| open.get(&rule.id).is_some_and(|open| open.confirmed > 0));
+    let unreached = (detector.unreached() > 0).then_some(Severity::Error);
+    let worst = broken.map(|rule| rule.severity).chain(unreached).max();
+    ExitCode::from(exit_status(could_not_judge, worst, fail_on))
+}

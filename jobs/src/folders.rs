@@ -1,0 +1,44 @@
+//! The folders that every job reads: schemas and rules.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use centinel_catalog::{Catalog, Diagnostic};
+use centinel_rules::RuleSet;
+use clap::Args;
+
+use crate::exit::Status;
+use crate::printer::complain;
+
+/// Where schemas and rules lie.
+#[derive(Args, Clone, Debug)]
+pub struct Folders {
+    /// Folder of schema files
+    #[arg(long, default_value = "schemas", value_name = "DIR")]
+    pub schemas: PathBuf,
+    /// Folder of rule files
+    #[arg(long, default_value = "sql-rules", value_name = "DIR")]
+    pub rules: PathBuf,
+}
+
+impl Folders {
+    /// Reads both folders, or says every mistake on standard error.
+    pub fn load(&self) -> Result<(Arc<Catalog>, RuleSet), Status> {
+        let catalog = centinel_catalog::load(&self.schemas).map_err(|list| refuse(&list))?;
+        let rules = centinel_rules::load(&self.rules, &catalog).map_err(|list| refuse(&list))?;
+        Ok((Arc::new(catalog), rules))
+    }
+}
+
+/// Shows mistakes of files, each in its text.
+pub fn refuse(mistakes: &[Diagnostic]) -> Status {
+    for mistake in mistakes {
+        complain(&mistake.rendered);
+        complain("");
+    }
+    complain(match mistakes.len() {
+        1 => "1 mistake".to_owned(),
+        many => format!("{many} mistakes"),
+    });
+    Status::WrongUsage
+}

@@ -1,0 +1,240 @@
+//! What a run of detection is to do, from the configuration file: secrets are read here and nowhere else.
+
+use centinel_batch::Limits;
+use centinel_outlet::archive::ArchiveOptions;
+use centinel_source::{
+    BinlogOptions, DebeziumOptions, Decimals, Format, Idle, InputFile, InputOptions, IntegerTimes,
+    KafkaOptions, KafkaProgress, Password, Setting, Start, Tls, TopicName, TopicOptions,
+};
+use regex::Regex;
+
+use crate::config::{
+    self, ArchiveConfig, ArchiveLocation, BinlogConfig, BinlogProgress, Config, DebeziumConfig,
+    FormatConfig, KafkaConfig, Problem, SettingValue, Source, SourceConfig, TopicConfig,
+};
+use crate::detect::limits;
+
+/// Every source as an input. A file that several sources name is one input.
+///
+/// # Errors
+/// Every secret that cannot be read, and what this program cannot do.
+pub fn inputs(config: &Config) -> Result<Vec<InputOptions>, Vec<Problem>> {
+    let mut inputs: Vec<InputOptions> = Vec::new();
+    let mut files = Vec::new();
+    let mut problems = Vec::new();
+    for source in &config.sources {
+        if let SourceConfig::File(file) = &source.config {
+            if files.contains(&&file.path) {
+                continue;
+            }
+            files.push(&file.path);
+        }
+        match input(config, source) {
+            Ok(input) => inputs.push(input),
+            Err(more) => problems.extend(more),
+        }
+    }
+    match problems.is_empty() {
+        true => Ok(inputs),
+        false => Err(problems),
+    }
+}
+
+/// One source as an input.
+///
+/// # Errors
+/// As [`inputs`].
+pub fn input(config: &Config, source: &Source) -> Result<InputOptions, Vec<Problem>> {
+    match &source.config {
+        SourceConfig::File(file) => Ok(InputOptions::File(InputFile {
+            name: file.path.display().to_string(),
+            path: file.path.clone(),
+        })),
+        SourceConfig::Binlog(binlog) => binlog_options(source, binlog)
+            .map(InputOptions::Binlog)
+            .map_err(|problem| vec![problem]),
+        SourceConfig::Kafka(kafka) => kafka_options(config, source, kafka).map(InputOptions::Kafka),
+    }
+}
+
+/// A database, with its password.
+///
+/// # Errors
+/// When the password cannot be read.
+pub fn binlog_options(source: &Source, binlog: &BinlogConfig) -> Result<BinlogOptions, Problem> {
+    let password = Password::new(binlog.password.read()?.reveal());
+    Ok(BinlogOptions {
+        server_id: binlog.server_id,
+        tls: match binlog.tls {
+            config::Tls::Off => Tls::Off,
+            config::Tls::Required => Tls::Required {
+                ca: binlog.ca.clone(),
+            },
+        },
+        snapshot: binlog.snapshot,
+        idle: match &binlog.progress {
+            BinlogProgress::Server => Idle::Server,
+            BinlogProgress::HeartbeatTable { database, table } => Idle::Table {
+                table: format!("{database}.{table}"),
+            },
+        },
+        ..BinlogOptions::new(
+            &source.name,
+            &binlog.host,
+            binlog.port,
+            &binlog.user,
+            password,
+        )
+    })
+}
+
+/// Topics, with the secrets among their settings.
+///
+/// # Errors
+/// As [`inputs`].
+pub fn kafka_options(
+    config: &Config,
+    source: &Source,
+    kafka: &KafkaConfig,
+) -> Result<KafkaOptions, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut settings = Vec::new();
+    for setting in &kafka.settings {
+        let value = match &setting.value {
+            SettingValue::Plain(value) => Ok(value.clone()),
+            SettingValue::Secret(secret) => secret.read().map(|text| text.reveal().to_owned()),
+        };
+        match value {
+            Ok(value) => settings.push(Setting {
+                name: setting.name.clone(),
+                value,
+            }),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let mut topics = Vec::new();
+    for topic in &kafka.topics {
+        match topic_options(config, topic) {
+            Ok(topic) => topics.push(topic),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    Ok(KafkaOptions {
+        source: source.name.clone(),
+        brokers: kafka.brokers.clone(),
+        group: kafka.group.clone(),
+        topics,
+        progress: match &kafka.progress {
+            config::KafkaProgress::Broker { delay } => KafkaProgress::Broker { delay: *delay },
+            config::KafkaProgress::Heartbeat { table } => KafkaProgress::Heartbeat {
+                table: table.clone(),
+            },
+        },
+        start: match kafka.start {
+            config::Start::Earliest => Start::Earliest,
+            config::Start::Latest => Start::Latest,
+        },
+        settings,
+    })
+}
+
+fn topic_options(config: &Config, topic: &TopicConfig) -> Result<TopicOptions, Problem> {
+    let refuse =
+        |problem: String, remedy: &str| Problem::new(&config.file, topic.line, problem, remedy);
+    let name = match &topic.name {
+        config::TopicName::Exact(name) => TopicName::Exact(name.clone()),
+        config::TopicName::Pattern(pattern) => {
+            TopicName::Pattern(Regex::new(pattern).map_err(|error| {
+                refuse(
+                    format!("`pattern` is no regular expression: {error}"),
+                    "write one such as '^shop[.]payment_[0-9]+$'",
+                )
+            })?)
+        }
+    };
+    let debezium = |options: &DebeziumConfig, flattened| {
+        Format::Debezium(DebeziumOptions {
+            flattened,
+            decimals: Some(match options.decimals {
+                config::Decimals::Precise => Decimals::Precise,
+                config::Decimals::String => Decimals::String,
+                config::Decimals::Numeric => Decimals::Numeric,
+            }),
+            times: options.times.map(|times| match times {
+                config::TimeUnit::Millis => IntegerTimes::Millis,
+                config::TimeUnit::Micros => IntegerTimes::Micros,
+            }),
+            servers: options.servers.iter().copied().map(u64::from).collect(),
+        })
+    };
+    let format = match &topic.format {
+        FormatConfig::JsonEvent { event } => Format::JsonEvent {
+            event: event.clone(),
+        },
+        FormatConfig::Lines => Format::Lines,
+        FormatConfig::Debezium(options) => debezium(options, false),
+        FormatConfig::DebeziumFlat(options) => debezium(options, true),
+        FormatConfig::Canal => Format::Canal,
+        FormatConfig::Maxwell => Format::Maxwell,
+        FormatConfig::DebeziumAvro(_) => {
+            return Err(refuse(
+                "Avro is not read yet".to_owned(),
+                "let the connector write JSON: org.apache.kafka.connect.json.JsonConverter",
+            ));
+        }
+    };
+    Ok(TopicOptions { name, format })
+}
+
+/// When a micro-batch is full.
+pub fn batch_limits(config: &Config) -> Limits {
+    Limits {
+        max_rows: config.detection.batch_rows,
+        max_wait: config.detection.batch_wait,
+        ..limits()
+    }
+}
+
+/// The archive, with its credentials.
+///
+/// # Errors
+/// When a secret cannot be read.
+pub fn archive(config: &Config) -> Result<Option<ArchiveOptions>, Problem> {
+    let Some(archive) = &config.archive else {
+        return Ok(None);
+    };
+    let location = match &archive.location {
+        ArchiveLocation::Folder(folder) => folder.display().to_string(),
+        ArchiveLocation::S3(url) => url.clone(),
+    };
+    Ok(Some(ArchiveOptions {
+        store_options: store_options(archive)?,
+        segment_bytes: archive.segment_bytes,
+        segment_age: archive.segment_age,
+        spool_limit: archive.spool_bytes,
+        ..ArchiveOptions::new(location, config.state.join("archive"))
+    }))
+}
+
+/// What the object store is told; what the file does not say is taken from the environment.
+fn store_options(archive: &ArchiveConfig) -> Result<Vec<(String, String)>, Problem> {
+    let mut options = crate::audit::environment();
+    let mut set = |name: &str, value: &str| options.push((name.to_owned(), value.to_owned()));
+    if let Some(endpoint) = &archive.endpoint {
+        set("aws_endpoint", endpoint);
+        if endpoint.starts_with("http://") {
+            set("aws_allow_http", "true");
+        }
+    }
+    if let Some(region) = &archive.region {
+        set("aws_region", region);
+    }
+    if let Some(key) = &archive.access_key {
+        set("aws_access_key_id", key.id.read()?.reveal());
+        set("aws_secret_access_key", key.secret.read()?.reveal());
+    }
+    Ok(options)
+}

@@ -1,0 +1,114 @@
+//! `centinel run`: detection over a simulated payment platform that lives while one looks on.
+
+mod display;
+mod platform;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+
+use centinel_engine::detect::{InputFile, RunOptions, Until};
+use centinel_model::Duration;
+use centinel_outlet::LineFile;
+use clap::Args;
+
+use crate::audit::wanted;
+use crate::detect::{limits, runnable, stop_when_asked, wall_clock};
+use crate::detection::{Detection, Reload};
+use crate::exit::Status;
+use crate::folders::Folders;
+use crate::printer::complain;
+use display::Display;
+use platform::Platform;
+
+/// Where the simulated platform and what was found are kept.
+#[derive(Args, Clone, Debug)]
+pub struct RunArguments {
+    #[command(flatten)]
+    folders: Folders,
+    /// Folder of the simulated platform's log, the state and the findings
+    #[arg(long, value_name = "DIR", default_value = ".centinel/demo")]
+    folder: PathBuf,
+    /// End by itself after so long; by default when interrupted, or after a day
+    #[arg(long = "for", value_name = "TIME", value_parser = Duration::parse, default_value = "24h")]
+    duration: Duration,
+}
+
+/// Runs until interrupted.
+pub fn run(arguments: &RunArguments) -> ExitCode {
+    match arguments.run() {
+        Ok(()) => Status::Clean.into(),
+        Err(status) => status.into(),
+    }
+}
+
+impl RunArguments {
+    fn run(&self) -> Result<(), Status> {
+        let (catalog, rules) = self.folders.load()?;
+        let rules = runnable(wanted(&rules.rules, &[]), false)?;
+        let failed = |what: &Path| {
+            let what = what.display().to_string();
+            move |error: std::io::Error| {
+                complain(format_args!(
+                    "error: {what}: {error}; remove the folder to begin anew"
+                ));
+                Status::CouldNotJudge
+            }
+        };
+        let platform = Platform::open(&self.folder, wall_clock()).map_err(failed(&self.folder))?;
+        let log = platform.log().to_owned();
+        let findings = self.folder.join("findings.jsonl");
+        let mut display = Display::new(&rules, platform.orders_per_second());
+        display.begin(&log, &findings, platform.began());
+        display.recall(&findings).map_err(failed(&findings))?;
+        let detection = Detection {
+            catalog,
+            rules,
+            rules_may_retire: true,
+            state: self.folder.join("state"),
+            options: RunOptions {
+                inputs: vec![
+                    InputFile {
+                        name: "log.jsonl".into(),
+                        path: log,
+                    }
+                    .into(),
+                ],
+                until: Until::Stopped,
+                limits: limits(),
+                silent_after: Duration::seconds(60),
+                archive: None,
+                quiet_after: None,
+                backlog: Default::default(),
+            },
+            reload: Some(Reload {
+                folders: self.folders.clone(),
+                only: Vec::new(),
+            }),
+        };
+        let stop = stop_when_asked()?;
+        let mut outlet = LineFile::open(&findings).map_err(failed(&findings))?;
+        let ends = wall_clock().plus(self.duration);
+        let result = std::thread::scope(|scope| {
+            let live = scope.spawn(|| {
+                let lived = platform.live(&stop, &wall_clock, ends);
+                stop.store(true, Ordering::Relaxed);
+                lived
+            });
+            let detected = detection.run(&mut outlet, &stop, &mut |detector, messages| {
+                display.show(detector, messages, wall_clock())
+            });
+            stop.store(true, Ordering::Relaxed);
+            let lived = live
+                .join()
+                .unwrap_or_else(|_| Err(std::io::Error::other("the simulated platform died")));
+            detected.map_err(|error| {
+                complain(format_args!("error: {error}"));
+                Status::CouldNotJudge
+            })?;
+            lived.map_err(failed(&self.folder))
+        });
+        display.end();
+        result
+    }
+}

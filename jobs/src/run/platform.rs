@@ -1,0 +1,124 @@
+//! A simulated platform that goes on living: its history is made anew from its seed, and what its log does
+//! not hold yet is appended as its time comes.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use centinel_model::Timestamp;
+use data_fixtures::write::JsonLinesWriter;
+use data_fixtures::{SECOND, Simulation, SimulationParameters};
+
+/// How much of its life has passed when one first looks: enough that patience has ended for some.
+const HEAD_START: i64 = 600 * SECOND;
+/// A platform older than this is replaced by a new one, so that its log stays small.
+const OLDEST: i64 = 2 * 3_600 * SECOND;
+/// Orders begun in a second.
+const ORDERS_PER_SECOND: u64 = 5;
+/// Of ten thousand.
+const FAULT_SHARE: u32 = 100;
+/// Bytes written at once while catching up.
+const BLOCK: usize = 1 << 20;
+/// How long the log waits for what comes next.
+const TICK: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// A simulated platform and its log.
+pub struct Platform {
+    log: PathBuf,
+    began: Timestamp,
+}
+
+impl Platform {
+    /// The platform of this folder, or a new one where there is none or it is too old.
+    pub fn open(folder: &Path, now: Timestamp) -> io::Result<Platform> {
+        let log = folder.join("log.jsonl");
+        let birth = folder.join("began");
+        let known = std::fs::read_to_string(&birth)
+            .ok()
+            .and_then(|text| Timestamp::parse(text.trim()).ok());
+        if let Some(began) = known
+            && now.0 - began.0 < OLDEST
+        {
+            return Ok(Platform { log, began });
+        }
+        // Only what an earlier run made here.
+        for file in [
+            &log,
+            &folder.join("findings.jsonl"),
+            &folder.join("state").join("state.redb"),
+            &birth,
+        ] {
+            match std::fs::remove_file(file) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        std::fs::create_dir_all(folder)?;
+        let began = Timestamp((now.0 - HEAD_START) / SECOND * SECOND);
+        File::create(&log)?;
+        std::fs::write(&birth, format!("{began}\n"))?;
+        Ok(Platform { log, began })
+    }
+
+    /// Where its changes and events are written.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// When its first order began.
+    pub fn began(&self) -> Timestamp {
+        self.began
+    }
+
+    /// How many orders begin in a second.
+    pub fn orders_per_second(&self) -> u64 {
+        ORDERS_PER_SECOND
+    }
+
+    /// Writes what happens when it happens, until stopped or `ends`.
+    pub fn live(
+        &self,
+        stop: &AtomicBool,
+        now: &dyn Fn() -> Timestamp,
+        ends: Timestamp,
+    ) -> io::Result<()> {
+        let mut log = OpenOptions::new().append(true).open(&self.log)?;
+        // The same seed gives the same bytes: those that are there are passed over.
+        let mut written = log.metadata()?.len();
+        let simulation = Simulation::new(SimulationParameters {
+            seed: self.began.0.unsigned_abs(),
+            orders: u64::MAX,
+            start: self.began.0,
+            orders_per_second: ORDERS_PER_SECOND,
+            merchants: 40,
+            fault_share: FAULT_SHARE,
+            refund_within: 120 * SECOND,
+            cash_out_every: 300 * SECOND,
+            cash_out_rows: 50,
+            ..SimulationParameters::default()
+        });
+        let (mut writer, mut block, mut line) =
+            (JsonLinesWriter::default(), Vec::new(), Vec::new());
+        for record in simulation {
+            while record.arrival > now().0 {
+                log.write_all(&block)?;
+                block.clear();
+                if now() >= ends || stop.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
+                std::thread::sleep(TICK);
+            }
+            line.clear();
+            writer.write(&mut line, &record);
+            let known = written.min(line.len() as u64);
+            written -= known;
+            block.extend_from_slice(&line[known as usize..]);
+            if block.len() >= BLOCK {
+                log.write_all(&block)?;
+                block.clear();
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,227 @@
+//! The manifests of an archive up to the one that reaches a moment.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use centinel_catalog::Catalog;
+use centinel_model::{TableId, Timestamp};
+use centinel_outlet::archive::{
+    ARCHIVE_SCHEMA, IDENTITY_OBJECT, IDENTITY_SCHEMA, Identity, Location, MANIFEST_FOLDER, Manifest,
+};
+use futures::{StreamExt, TryStreamExt};
+
+/// Manifests that are asked for at a time.
+const ASKED_AT_ONCE: usize = 32;
+
+/// The segments in which everything up to a moment stands, in order.
+pub(super) struct Segments(Vec<Manifest>);
+
+/// The files of one table.
+#[derive(Default)]
+pub(super) struct Files {
+    /// Below the archive's root.
+    pub names: Vec<String>,
+    /// How many changes they hold.
+    pub rows: u64,
+}
+
+impl Segments {
+    /// Reads manifests in order until every source of these tables has been archived up to the moment; an error
+    /// where that never comes.
+    pub async fn read(
+        location: &Location,
+        catalog: &Catalog,
+        tables: &BTreeSet<TableId>,
+        at: Timestamp,
+    ) -> Result<Segments, String> {
+        let archive = identity(location).await?;
+        let last = last_segment(location).await?;
+        let sources: BTreeSet<&str> = tables
+            .iter()
+            .map(|table| catalog.source(catalog.table(*table).source))
+            .collect();
+        let schemas = catalog.fingerprint();
+        let read = futures::stream::iter(1..=last)
+            .map(|number| manifest(location, number))
+            .buffered(ASKED_AT_ONCE);
+        futures::pin_mut!(read);
+        let (mut segments, mut next_change) = (Vec::new(), 1);
+        let mut behind = lagging(&sources, None, at)?;
+        while !behind.is_empty() {
+            let Some(manifest) = read.try_next().await? else {
+                return Err(format!(
+                    "{} does not reach {at}: {}",
+                    location.shown(),
+                    behind.join("; ")
+                ));
+            };
+            check(&manifest, &archive, &schemas, next_change)
+                .map_err(|problem| format!("{}: {problem}", Manifest::name(manifest.number)))?;
+            next_change += manifest.changes;
+            behind = lagging(&sources, Some(&manifest), at)?;
+            segments.push(manifest);
+        }
+        Ok(Segments(segments))
+    }
+
+    /// The files of a table that may hold changes up to the moment, each there and of its size.
+    pub async fn files(
+        &self,
+        location: &Location,
+        table: &str,
+        at: Timestamp,
+    ) -> Result<Files, String> {
+        let listed = location.list(&format!("table={table}")).await?;
+        let present: BTreeMap<String, u64> = listed.into_iter().collect();
+        let mut files = Files::default();
+        for file in self.0.iter().flat_map(|segment| &segment.files) {
+            let hour = Timestamp::parse(&file.hour).map_err(|error| error.to_string())?;
+            if file.table != table || hour > at {
+                continue;
+            }
+            match present.get(&file.path) {
+                Some(size) if *size == file.bytes => {
+                    files.names.push(file.path.clone());
+                    files.rows += file.rows;
+                }
+                Some(size) => {
+                    return Err(format!(
+                        "{} has {size} bytes, its manifest says {}: put the file back that was written",
+                        file.path, file.bytes
+                    ));
+                }
+                None => return Err(format!("{} is missing: put it back", file.path)),
+            }
+        }
+        Ok(files)
+    }
+
+    /// Why these tables may lack rows, where one of their sources was not read from its beginning.
+    pub fn horizon(&self, catalog: &Catalog, tables: &BTreeSet<TableId>) -> Option<String> {
+        let horizons = &self.0.last()?.horizons;
+        let mut sources = tables
+            .iter()
+            .map(|table| catalog.source(catalog.table(*table).source));
+        sources.find_map(|source| {
+            let horizon = horizons.get(source)?;
+            Some(format!(
+                "`{source}` was not read from its beginning: what it committed before {horizon} may be missing in the \
+                 archive"
+            ))
+        })
+    }
+
+    /// What may belong to these tables before the moment and could not be read when it came.
+    pub fn unread(
+        &self,
+        catalog: &Catalog,
+        tables: &BTreeSet<TableId>,
+        at: Timestamp,
+    ) -> Vec<String> {
+        let mut counts: BTreeMap<&Option<String>, u64> = BTreeMap::new();
+        for unread in self.0.iter().flat_map(|segment| &segment.unread) {
+            let table = unread.table.as_ref();
+            let concerns = table.is_none_or(|name| {
+                let id = catalog.table_id(name);
+                id.is_none_or(|id| tables.contains(&id))
+            });
+            let after = unread.after.as_deref().map(Timestamp::parse);
+            let later = after.is_some_and(|after| after.is_ok_and(|after| after >= at));
+            if concerns && !later {
+                *counts.entry(&unread.table).or_default() += unread.count;
+            }
+        }
+        let told = counts.into_iter().map(|(table, count)| {
+            let whose = table
+                .as_ref()
+                .map_or("of an unknown table".to_owned(), |table| format!("of {table}"));
+            format!(
+                "{count} records {whose} could not be read when they came, and are not in the archive: see the \
+                 holes that detection told"
+            )
+        });
+        told.collect()
+    }
+}
+
+async fn identity(location: &Location) -> Result<String, String> {
+    let bytes = location.get(IDENTITY_OBJECT).await?;
+    let bytes = bytes.ok_or_else(|| format!("{} holds no archive", location.shown()))?;
+    let identity: Identity =
+        serde_json::from_slice(&bytes).map_err(|error| format!("{IDENTITY_OBJECT}: {error}"))?;
+    match identity.schema == IDENTITY_SCHEMA {
+        true => Ok(identity.archive),
+        false => Err(format!(
+            "{IDENTITY_OBJECT} is of form `{}`, this program reads {IDENTITY_SCHEMA}",
+            identity.schema
+        )),
+    }
+}
+
+/// The greatest number among the manifests, 0 where there are none.
+async fn last_segment(location: &Location) -> Result<u64, String> {
+    let mut last = 0;
+    for (name, _) in location.list(MANIFEST_FOLDER).await? {
+        let file = name.rsplit('/').next();
+        let number = file.and_then(|file| file.strip_suffix(".json")?.parse().ok());
+        last = last.max(number.unwrap_or(0));
+    }
+    Ok(last)
+}
+
+async fn manifest(location: &Location, number: u64) -> Result<Manifest, String> {
+    let name = Manifest::name(number);
+    let bytes = location.get(&name).await?;
+    let bytes =
+        bytes.ok_or_else(|| format!("{name} is missing, and later ones are there: put it back"))?;
+    serde_json::from_slice(&bytes).map_err(|error| format!("{name}: {error}"))
+}
+
+fn check(
+    manifest: &Manifest,
+    archive: &str,
+    schemas: &str,
+    next_change: u64,
+) -> Result<(), String> {
+    if manifest.schema != ARCHIVE_SCHEMA {
+        return Err(format!(
+            "it is of form `{}`, this program reads {ARCHIVE_SCHEMA}",
+            manifest.schema
+        ));
+    }
+    if manifest.archive != archive {
+        return Err("it belongs to another archive".into());
+    }
+    if manifest.schemas != schemas {
+        return Err(
+            "it was written under other schemas: name the schemas of that time (--schemas)".into(),
+        );
+    }
+    if manifest.first_change != next_change {
+        return Err(format!(
+            "it begins with change {}, and {next_change} is the next",
+            manifest.first_change
+        ));
+    }
+    Ok(())
+}
+
+/// What must be said of sources that have not been archived so far.
+fn lagging(
+    sources: &BTreeSet<&str>,
+    manifest: Option<&Manifest>,
+    at: Timestamp,
+) -> Result<Vec<String>, String> {
+    let mut behind = Vec::new();
+    for source in sources {
+        let progress = manifest.map(|manifest| manifest.progress_of(source));
+        let progress = progress
+            .transpose()
+            .map_err(|error| format!("the progress of `{source}`: {error}"))?;
+        match progress.flatten() {
+            Some(progress) if progress >= at => {}
+            Some(progress) => behind.push(format!("`{source}` is archived up to {progress}")),
+            None => behind.push(format!("`{source}` has never said how far it stands")),
+        }
+    }
+    Ok(behind)
+}

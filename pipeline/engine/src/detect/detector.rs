@@ -1,0 +1,499 @@
+//! One micro-batch: records to their documents, rules over the touched entities, verdicts, one commit.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use centinel_catalog::Catalog;
+use centinel_model::{EntityId, MicroBatch, Positions, SourceId, TableChanges, Timestamp};
+use centinel_state::{Commit, DocumentCache, Record, Store, Wake, write_document};
+use hashbrown::HashSet;
+
+use super::entities::{EntityGroup, Work, entities_of};
+use super::gather::{Arrived, Loaded, resolve_links};
+use super::holes::Doubts;
+use super::horizon::Horizons;
+use super::keys::Documents;
+use super::links::LinkReader;
+use super::messages::{SourceMessage, SourceState, line_of};
+use super::open::Open;
+use super::routing::Router;
+use super::stages::{Stages, Stopwatch};
+use crate::EngineError;
+use crate::rule_facts::RuleRegister;
+
+/// What the detector keeps to, beside schemas and rules.
+#[derive(Clone, Copy, Debug)]
+pub struct DetectorLimits {
+    /// Bytes of documents kept in memory.
+    pub cache_bytes: usize,
+    /// Replaced versions kept of each row.
+    pub history_per_row: usize,
+    /// Entities woken in one micro-batch.
+    pub wakes_per_batch: usize,
+    /// Whether rules that the state knows may be missing, which closes their findings. Otherwise that is an
+    /// error.
+    pub rules_may_retire: bool,
+}
+
+impl Default for DetectorLimits {
+    fn default() -> DetectorLimits {
+        DetectorLimits {
+            cache_bytes: 512 << 20,
+            history_per_row: 16,
+            wakes_per_batch: 20_000,
+            rules_may_retire: true,
+        }
+    }
+}
+
+/// One micro-batch worked through: what must be committed before anything is told.
+#[derive(Debug, Default)]
+pub struct Prepared {
+    /// To be made durable as a whole.
+    pub commit: Commit,
+    /// Whether entities are still waiting for their turn at the present clocks.
+    pub more_due: bool,
+}
+
+/// Counters since the start of the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Changes read.
+    pub changes: u64,
+    /// Changes that had been read before.
+    pub repeated: u64,
+    /// Messages written.
+    pub messages: u64,
+    /// Documents written.
+    pub documents: u64,
+    /// Wakes added and removed.
+    pub wakes: u64,
+}
+
+/// The detection of one set of rules over one state. Not tied to any thread or input.
+pub struct Detector {
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) limits: DetectorLimits,
+    router: Router,
+    pub(super) links: LinkReader,
+    pub(super) groups: Vec<EntityGroup>,
+    pub(super) register: RuleRegister,
+    cache: DocumentCache,
+    /// By source id.
+    pub(super) progress: Vec<Timestamp>,
+    /// Whether all inputs have ended: every clock stands at the end.
+    ended: bool,
+    pub(super) positions: Positions,
+    pub(super) doubts: Doubts,
+    pub(super) horizons: Horizons,
+    next_message: u64,
+    /// About sources, to go out with the next micro-batch.
+    unsent: Vec<Vec<u8>>,
+    /// Facts as last put into a commit.
+    written: BTreeMap<&'static str, Vec<u8>>,
+    /// By the rule's number in the register.
+    pub(super) open: Vec<Open>,
+    /// Links whose rows have waited too long.
+    pub(super) unreached: i64,
+    /// The last document looked at again in this micro-batch, if there was one left.
+    rescanned: Option<Option<Vec<u8>>>,
+    /// Removed by commits that may not be durable yet, oldest first: the store still has them.
+    removed_wakes: VecDeque<HashSet<(Wake, Vec<u8>)>>,
+    /// Added by the same commits: the store does not have them yet.
+    added_wakes: VecDeque<Vec<(Wake, Vec<u8>)>>,
+    /// What was counted.
+    pub counters: Counters,
+    /// Where the time went.
+    pub stages: Stages,
+}
+
+/// The name of the fact that holds [`Positions`] in JSON.
+const POSITIONS_FACT: &str = "positions";
+const PROGRESS_FACT: &str = "progress";
+const DOUBTS_FACT: &str = "doubts";
+const HORIZONS_FACT: &str = "horizons";
+const NEXT_MESSAGE_FACT: &str = "next_message";
+const RULES_FACT: &str = "rules";
+const OPEN_FACT: &str = "open";
+const UNREACHED_FACT: &str = "unreached";
+/// Entities counted as waiting for a silent source.
+const MOST_COUNTED: usize = 100_000;
+/// About what a record takes in a document.
+const RECORD_BYTES: usize = 160;
+/// Bits of a set of tables.
+const MOST_TABLES: usize = 128;
+/// Documents looked at again in one go when rules have changed.
+pub(super) const RESCAN_PER_BATCH: usize = 20_000;
+
+impl Detector {
+    /// Takes up the detection where the state left it.
+    pub fn new(
+        catalog: Arc<Catalog>,
+        rules: &[Arc<centinel_rules::Rule>],
+        store: Arc<dyn Store>,
+        limits: DetectorLimits,
+    ) -> Result<Detector, EngineError> {
+        if catalog.tables.len() > MOST_TABLES {
+            return Err(EngineError::Unsupported(format!(
+                "{} tables and events: detection knows up to {MOST_TABLES}",
+                catalog.tables.len()
+            )));
+        }
+        let entities = entities_of(rules);
+        let mut register: RuleRegister = read_fact(store.as_ref(), RULES_FACT)?.unwrap_or_default();
+        let names = entities
+            .iter()
+            .map(|entity| catalog.entity(*entity).name.clone());
+        register.take_in(rules, names.collect(), limits.rules_may_retire)?;
+        let kept = register.entities().iter().map(|name| {
+            catalog.entity_id(name).ok_or_else(|| {
+                EngineError::Damaged(format!(
+                    "the state keeps rows by `{name}`, which no schema names"
+                ))
+            })
+        });
+        let entities: Vec<EntityId> = kept.collect::<Result<_, _>>()?;
+        let groups = EntityGroup::for_rules(&catalog, rules, &entities, &register)?;
+        let progress: BTreeMap<String, i64> =
+            read_fact(store.as_ref(), PROGRESS_FACT)?.unwrap_or_default();
+        let by_source = |name: &String| {
+            progress
+                .get(name)
+                .map_or(Timestamp::MIN, |time| Timestamp(*time))
+        };
+        Ok(Detector {
+            router: Router::new(&catalog, &entities)?,
+            links: LinkReader::new(&catalog),
+            groups,
+            register,
+            cache: DocumentCache::new(limits.cache_bytes),
+            progress: catalog.sources.iter().map(by_source).collect(),
+            ended: false,
+            positions: read_fact(store.as_ref(), POSITIONS_FACT)?.unwrap_or_default(),
+            doubts: read_fact(store.as_ref(), DOUBTS_FACT)?.unwrap_or_default(),
+            horizons: read_fact(store.as_ref(), HORIZONS_FACT)?.unwrap_or_default(),
+            next_message: read_fact(store.as_ref(), NEXT_MESSAGE_FACT)?.unwrap_or(1),
+            open: read_fact(store.as_ref(), OPEN_FACT)?.unwrap_or_default(),
+            unreached: read_fact(store.as_ref(), UNREACHED_FACT)?.unwrap_or_default(),
+            unsent: Vec::new(),
+            written: BTreeMap::new(),
+            rescanned: None,
+            removed_wakes: VecDeque::new(),
+            added_wakes: VecDeque::new(),
+            counters: Counters::default(),
+            stages: Stages::default(),
+            catalog,
+            store,
+            limits,
+        })
+    }
+
+    /// Where each input is to be resumed.
+    pub fn positions(&self) -> &Positions {
+        &self.positions
+    }
+
+    /// How far a source has been read, on its own clock.
+    pub fn progress(&self, source: SourceId) -> Timestamp {
+        match self.ended {
+            true => Timestamp::MAX,
+            false => self.progress[usize::from(source.0)],
+        }
+    }
+
+    /// How far each source has been read, by source id.
+    pub fn every_progress(&self) -> impl Iterator<Item = Timestamp> + '_ {
+        (0..self.progress.len()).map(|source| self.progress(SourceId(source as u16)))
+    }
+
+    /// Tells, with the next micro-batch, that a source fell silent or moves again.
+    pub(super) fn tell_source(
+        &mut self,
+        source: SourceId,
+        behind: bool,
+    ) -> Result<(), EngineError> {
+        let mut undetermined = 0;
+        for sources in self.store.wake_sets()? {
+            if sources & (1 << source.0) != 0 {
+                undetermined += self.store.due(sources, Timestamp::MAX, MOST_COUNTED)?.len() as u64;
+            }
+        }
+        let state = if behind {
+            SourceState::Behind
+        } else {
+            SourceState::Moving
+        };
+        let name = self.catalog.source(source);
+        let message = SourceMessage::new(
+            name,
+            state,
+            self.progress(source),
+            undetermined.min(MOST_COUNTED as u64),
+        );
+        self.unsent.push(line_of(&message)?);
+        Ok(())
+    }
+
+    /// What came before detection began, by source.
+    pub fn horizons(&self) -> &Horizons {
+        &self.horizons
+    }
+
+    /// How many records could not be read, ever.
+    pub fn holes(&self) -> u64 {
+        self.doubts.count
+    }
+
+    /// How many links lead nowhere though rows have waited for them long enough.
+    pub fn unreached(&self) -> i64 {
+        self.unreached
+    }
+
+    /// Sources that rules depend on and that have never said how far they stand.
+    pub fn silent_sources(&self) -> Vec<&str> {
+        let rules = self.groups.iter().flat_map(|group| &group.rules);
+        let needed = rules.fold(0, |set, judged| set | judged.sources);
+        let sources = (0..self.progress.len() as u16).map(SourceId);
+        sources
+            .filter(|source| {
+                needed & (1 << source.0) != 0 && self.progress(*source) == Timestamp::MIN
+            })
+            .map(|source| self.catalog.source(source))
+            .collect()
+    }
+
+    /// Whether the batch holds anything that a rule depends on; heartbeats that are written as rows are nothing.
+    pub(super) fn concerns_rules(&self, batch: &MicroBatch) -> bool {
+        let rules = self.groups.iter().flat_map(|group| &group.rules);
+        let tables = rules.fold(0, |set, judged| set | judged.depends_on);
+        let read = |changes: &TableChanges| tables & (1 << changes.table.0) != 0;
+        !batch.holes.is_empty() || batch.tables.iter().any(read)
+    }
+
+    /// Whether every clock stands at the end.
+    pub fn at_the_end(&self) -> bool {
+        self.ended
+    }
+
+    /// All inputs have ended for good: nothing more can come, so every clock stands at the end.
+    pub fn end(&mut self) {
+        self.ended = true;
+    }
+
+    /// The least progress among a set of sources.
+    pub(super) fn clock(&self, sources: u64) -> Timestamp {
+        (0..self.progress.len() as u16)
+            .filter(|source| sources & (1 << source) != 0)
+            .map(|source| self.progress(SourceId(source)))
+            .min()
+            .unwrap_or(Timestamp::MIN)
+    }
+
+    /// Works one micro-batch through. Its commit must be made durable before the one after the next.
+    pub fn process(&mut self, batch: &MicroBatch) -> Result<Prepared, EngineError> {
+        let mut watch = Stopwatch::start();
+        self.counters.changes += batch.len() as u64;
+        let before = self.progress.clone();
+        for (source, time) in &batch.progress {
+            let known = &mut self.progress[usize::from(source.0)];
+            *known = (*known).max(*time);
+        }
+        for (source, time) in &batch.horizons {
+            self.horizons.set(self.catalog.source(*source), *time);
+        }
+        self.positions.0.extend(batch.positions.0.clone());
+        let mut prepared = Prepared::default();
+        for message in std::mem::take(&mut self.unsent) {
+            self.send(message, &mut prepared.commit);
+        }
+        self.take_in_holes(batch, &before, &mut prepared.commit)?;
+
+        let mut documents = Documents::default();
+        let mut routed = self.router.route(&self.catalog, batch, &mut documents)?;
+        watch.lap(&mut self.stages.route);
+        let mut loaded = Loaded::default();
+        let woken = self.wake(&mut documents, &mut prepared)?;
+        self.load(&documents, &mut loaded)?;
+        let (links, moves) = resolve_links(&mut routed, &mut documents, &loaded)?;
+        self.load(&documents, &mut loaded)?;
+        watch.lap(&mut self.stages.read);
+        let arrived = Arrived {
+            routed: &routed,
+            documents: &documents,
+            loaded: &loaded,
+            links,
+            moves,
+            woken,
+        };
+        let works = self.gather(&arrived, &mut prepared.commit)?;
+        watch.lap(&mut self.stages.merge);
+        self.judge_and_write(&works, &documents, &mut prepared.commit)?;
+        self.write_facts(&mut prepared.commit)?;
+        Ok(prepared)
+    }
+
+    /// To be called when the oldest commit that was prepared and not yet reported here is durable.
+    pub fn committed(&mut self) {
+        self.removed_wakes.pop_front();
+        self.added_wakes.pop_front();
+        self.cache.make_room();
+    }
+
+    fn load(&mut self, documents: &Documents, loaded: &mut Loaded) -> Result<(), EngineError> {
+        let mut missing: Vec<u32> = Vec::new();
+        for number in loaded.len() as u32..documents.len() as u32 {
+            let known = self.cache.get(documents.key(number));
+            if known.is_none() {
+                missing.push(number);
+            }
+            loaded.push(known);
+        }
+        missing.sort_unstable_by(|left, right| documents.key(*left).cmp(documents.key(*right)));
+        let keys: Vec<&[u8]> = missing
+            .iter()
+            .map(|number| documents.key(*number))
+            .collect();
+        for (number, found) in missing.iter().zip(self.store.documents(&keys)?) {
+            loaded.set(*number, found.map(Arc::from));
+        }
+        Ok(())
+    }
+
+    /// The documents whose time has come, and those to be looked at because rules have changed.
+    fn wake(
+        &mut self,
+        documents: &mut Documents,
+        prepared: &mut Prepared,
+    ) -> Result<HashSet<u32>, EngineError> {
+        let mut woken = HashSet::new();
+        let limit = self.limits.wakes_per_batch;
+        let mut more = false;
+        for sources in self.store.wake_sets()? {
+            let clock = self.clock(sources);
+            if clock < Timestamp(0) || woken.len() >= limit {
+                continue;
+            }
+            let due = self.store.due(sources, clock, limit)?;
+            more |= due.len() >= limit;
+            for due in due {
+                if !self
+                    .removed_wakes
+                    .iter()
+                    .any(|removed| removed.contains(&due))
+                {
+                    woken.insert(documents.number_of_key(&due.1));
+                }
+            }
+        }
+        for (wake, key) in self.added_wakes.iter().flatten() {
+            if self.clock(wake.sources) >= wake.at {
+                woken.insert(documents.number_of_key(key));
+            }
+        }
+        prepared.more_due = more || woken.len() >= limit;
+        if let Some(after) = self.register.rescan() {
+            let found = self.store.documents_after(after, RESCAN_PER_BATCH)?;
+            woken.extend(found.iter().map(|(key, _)| documents.number_of_key(key)));
+            self.rescanned = Some(found.last().map(|(key, _)| key.clone()));
+            prepared.more_due |= !found.is_empty();
+        }
+        Ok(woken)
+    }
+
+    /// Puts a document and what changes among its wakes into the commit.
+    pub(super) fn write(
+        &mut self,
+        key: &[u8],
+        verdicts: &[u8],
+        old_wakes: &[Wake],
+        wakes: &[Wake],
+        records: &[Record<'_>],
+        commit: &mut Commit,
+    ) {
+        for wake in old_wakes.iter().filter(|wake| !wakes.contains(wake)) {
+            commit.wakes_removed.push((*wake, key.to_vec()));
+        }
+        for wake in wakes.iter().filter(|wake| !old_wakes.contains(wake)) {
+            commit.wakes_added.push((*wake, key.to_vec()));
+        }
+        let mut bytes = Vec::with_capacity(64 + verdicts.len() + records.len() * RECORD_BYTES);
+        write_document(verdicts, wakes, records, &mut bytes);
+        self.cache.put(key, Arc::from(bytes.as_slice()));
+        commit.documents.push((key.to_vec(), bytes));
+    }
+
+    fn judge_and_write(
+        &mut self,
+        works: &[Vec<Work<'_>>],
+        documents: &Documents,
+        commit: &mut Commit,
+    ) -> Result<(), EngineError> {
+        let mut groups = std::mem::take(&mut self.groups);
+        let mut result = Ok(());
+        for (group, works) in groups.iter_mut().zip(works) {
+            if result.is_ok() {
+                result = group.judge_and_write(self, works, documents, commit);
+            }
+        }
+        self.groups = groups;
+        if let Some(last) = self.rescanned.take() {
+            self.register.reached(last);
+        }
+        self.removed_wakes
+            .push_back(commit.wakes_removed.iter().cloned().collect());
+        self.added_wakes.push_back(commit.wakes_added.clone());
+        commit
+            .documents
+            .sort_unstable_by(|left, right| left.0.cmp(&right.0));
+        self.counters.messages += commit.outbox.len() as u64;
+        self.counters.documents += commit.documents.len() as u64;
+        self.counters.wakes += (commit.wakes_added.len() + commit.wakes_removed.len()) as u64;
+        result
+    }
+
+    /// Puts a message into the outbox.
+    pub(super) fn send(&mut self, message: Vec<u8>, commit: &mut Commit) {
+        commit.outbox.push((self.next_message, message));
+        self.next_message += 1;
+    }
+
+    fn write_facts(&mut self, commit: &mut Commit) -> Result<(), EngineError> {
+        let progress: BTreeMap<&str, i64> = self
+            .progress
+            .iter()
+            .enumerate()
+            .filter(|(_, time)| **time > Timestamp::MIN)
+            .map(|(source, time)| (self.catalog.source(SourceId(source as u16)), time.0))
+            .collect();
+        for (name, value) in [
+            (POSITIONS_FACT, serde_json::to_vec(&self.positions)),
+            (PROGRESS_FACT, serde_json::to_vec(&progress)),
+            (DOUBTS_FACT, serde_json::to_vec(&self.doubts)),
+            (HORIZONS_FACT, serde_json::to_vec(&self.horizons)),
+            (NEXT_MESSAGE_FACT, serde_json::to_vec(&self.next_message)),
+            (RULES_FACT, serde_json::to_vec(&self.register)),
+            (OPEN_FACT, serde_json::to_vec(&self.open)),
+            (UNREACHED_FACT, serde_json::to_vec(&self.unreached)),
+        ] {
+            let bytes = value.map_err(|error| EngineError::Damaged(error.to_string()))?;
+            if self.written.get(name) != Some(&bytes) {
+                self.written.insert(name, bytes.clone());
+                commit.facts.push((name.into(), bytes));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_fact<T: serde::de::DeserializeOwned>(
+    store: &dyn Store,
+    name: &str,
+) -> Result<Option<T>, EngineError> {
+    let Some(bytes) = store.fact(name)? else {
+        return Ok(None);
+    };
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|error| EngineError::Damaged(format!("`{name}` cannot be read: {error}")))
+}

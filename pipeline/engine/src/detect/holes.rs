@@ -1,0 +1,410 @@
+//! Which verdicts a record that could not be read puts in doubt.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use centinel_catalog::EntityPath;
+use centinel_model::{
+    Duration, EntityKey, Hole, HoleReason, MicroBatch, Position, Positions, SourceId, TableId,
+    Timestamp,
+};
+use centinel_state::Commit;
+use serde::{Deserialize, Serialize};
+
+use super::detector::Detector;
+use super::keys::{DocumentKind, document_key};
+use super::messages::{HoleMessage, kept_hole, line_of};
+use crate::EngineError;
+
+/// Holes within this span of each other are kept as one.
+const JOINED_WITHIN: Duration = Duration::seconds(60);
+/// More named entities than this are kept as a span of their table instead.
+const NAMED_LIMIT: usize = 10_000;
+
+/// Everything in doubt. Persisted as one fact, in JSON.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubts {
+    /// How many records could not be read, ever: the number of the last one.
+    pub count: u64,
+    spans: Vec<Span>,
+    /// Spans whose end is not known yet: nothing has told how far the source stood after the hole.
+    running: Vec<Running>,
+    named: Vec<(Vec<u8>, u16)>,
+    /// Places of holes and their tables, by input, that may be read a second time: where reading resumes
+    /// stands before.
+    recent: BTreeMap<String, BTreeSet<(u64, u32, Option<u16>)>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Span {
+    /// None when not even the table could be read.
+    table: Option<u16>,
+    from: i64,
+    until: i64,
+    whose: Whose,
+}
+
+/// What a lost row may belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Whose {
+    /// Nobody knows.
+    Anyone,
+    /// An entity of this kind, by id.
+    Entity(u16),
+    /// Rows that name it and wait for it.
+    Waiting,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Running {
+    span: Span,
+    /// None when it is not known; then all sources must have spoken.
+    source: Option<u16>,
+}
+
+impl Doubts {
+    /// Whether this hole has not been told before.
+    pub fn is_new(&mut self, hole: &Hole) -> bool {
+        let (place, row) = hole.position.place();
+        let table = hole.table.map(|table| table.0);
+        let known = self.recent.entry(hole.input.clone()).or_default();
+        known.insert((place, row, table))
+    }
+
+    /// Forgets holes that will not be read again.
+    pub fn forget_before(&mut self, positions: &Positions) {
+        self.recent.retain(|input, places| {
+            if let Some(position) = positions.0.get(input) {
+                *places = places.split_off(&(position.place().0, 0, None));
+            }
+            !places.is_empty()
+        });
+    }
+
+    /// A record of this table could not be read; its entities' documents are known. Too many are a span of
+    /// all time instead.
+    pub fn name(&mut self, table: TableId, documents: Vec<Vec<u8>>) {
+        if self.named.len() + documents.len() > NAMED_LIMIT {
+            let table = Some(table.0);
+            return self.add(Span {
+                table,
+                from: 0,
+                until: i64::MAX,
+                whose: Whose::Anyone,
+            });
+        }
+        for document in documents {
+            let entry = (document, table.0);
+            if let Err(place) = self.named.binary_search(&entry) {
+                self.named.insert(place, entry);
+            }
+        }
+    }
+
+    /// A record could not be read. Its source had been read up to `from`; how far it stood after the record
+    /// will be told by its next progress.
+    pub fn span(&mut self, hole: &Hole, from: Timestamp, until: Timestamp, whose: Whose) {
+        let table = hole.table.map(|table| table.0);
+        let (from, until) = (from.0.min(until.0), until.0.max(from.0));
+        let span = Span {
+            table,
+            from,
+            until,
+            whose,
+        };
+        let source = hole.source.map(|source| source.0);
+        self.running.push(Running { span, source });
+    }
+
+    /// Ends the spans whose sources have spoken since. Until then they reach as far as anything has been read.
+    pub fn progress(&mut self, progress: &[Timestamp]) {
+        for mut running in std::mem::take(&mut self.running) {
+            let told = match running.source {
+                Some(source) => progress[usize::from(source)].0,
+                None => progress.iter().map(|time| time.0).min().unwrap_or(i64::MIN),
+            };
+            let after = if running.source.is_some() {
+                running.span.from
+            } else {
+                running.span.until
+            };
+            running.span.until = running.span.until.max(told);
+            match told > after {
+                true => self.add(running.span),
+                false => self.running.push(running),
+            }
+        }
+    }
+
+    fn add(&mut self, span: Span) {
+        let near = self.spans.iter_mut().find(|known| {
+            (known.table, known.whose) == (span.table, span.whose)
+                && span.from <= known.until.saturating_add(JOINED_WITHIN.0)
+                && span.until >= known.from.saturating_sub(JOINED_WITHIN.0)
+        });
+        match near {
+            Some(known) => {
+                known.from = known.from.min(span.from);
+                known.until = known.until.max(span.until);
+            }
+            None => self.spans.push(span),
+        }
+    }
+
+    fn any_span(
+        &self,
+        concerns: impl Fn(&Span) -> bool,
+        newest: Timestamp,
+        patience: Duration,
+    ) -> bool {
+        let newest = newest.0;
+        let begun = |span: &Span| newest >= span.from.saturating_sub(patience.0);
+        let over = |span: &Span| newest > span.until.saturating_add(patience.0);
+        self.spans
+            .iter()
+            .any(|span| concerns(span) && begun(span) && !over(span))
+            || self
+                .running
+                .iter()
+                .any(|running| concerns(&running.span) && begun(&running.span))
+    }
+
+    /// Whether the row of `target` that others wait for may be one that could not be read. `newest_commit` is
+    /// that of the rows that wait.
+    pub fn concern_waiting(
+        &self,
+        target: TableId,
+        newest_commit: Timestamp,
+        patience: Duration,
+    ) -> bool {
+        let reads = |span: &Span| span.table.is_none_or(|table| table == target.0);
+        self.any_span(reads, newest_commit, patience)
+    }
+
+    /// Whether a missing row may change what a rule over `tables` (bit by table id) says of this
+    /// entity, whose newest row is of `newest_commit`.
+    pub fn concern(
+        &self,
+        document: &[u8],
+        tables: u128,
+        newest_commit: Timestamp,
+        patience: Duration,
+    ) -> bool {
+        let reads = |table: u16| tables & (1 << table) != 0;
+        let first = self
+            .named
+            .partition_point(|(named, _)| named.as_slice() < document);
+        let named = self.named[first..]
+            .iter()
+            .take_while(|(named, _)| named == document)
+            .any(|(_, table)| reads(*table));
+        let kind = match DocumentKind::read(document) {
+            Some((DocumentKind::Entity(entity), _)) => Some(entity.0),
+            _ => None,
+        };
+        let concerns = |span: &Span| {
+            let own = match span.whose {
+                Whose::Anyone => true,
+                Whose::Entity(entity) => kind == Some(entity),
+                Whose::Waiting => false,
+            };
+            own && span.table.is_none_or(reads)
+        };
+        named || self.any_span(concerns, newest_commit, patience)
+    }
+}
+
+impl Detector {
+    /// Keeps and tells what could not be read. `before` is how far each source had been read before.
+    pub(super) fn take_in_holes(
+        &mut self,
+        batch: &MicroBatch,
+        before: &[Timestamp],
+        commit: &mut Commit,
+    ) -> Result<(), EngineError> {
+        let newest = batch
+            .tables
+            .iter()
+            .flat_map(|changes| changes.committed_at.iter().max().copied())
+            .chain(self.progress.iter().copied())
+            .max()
+            .unwrap_or(Timestamp(0))
+            .max(Timestamp(0));
+        for hole in &batch.holes {
+            if !self.doubts.is_new(hole) {
+                continue;
+            }
+            self.doubts.count += 1;
+            let message = HoleMessage::new(self.doubts.count, hole, &self.catalog);
+            commit
+                .holes
+                .push((self.doubts.count, kept_hole(&message, hole)?));
+            self.send(line_of(&message)?, commit);
+            // Without a word of its own input: as far as the source had been read before this micro-batch.
+            let read_before = |source: SourceId| before[usize::from(source.0)];
+            let from = hole
+                .since
+                .or(hole.source.map(read_before))
+                .or(before.iter().min().copied())
+                .unwrap_or(newest);
+            let from = from.max(Timestamp(0));
+            match hole.table {
+                // No rule reads a table that no schema describes.
+                None if hole.reason == HoleReason::UnknownTable => {}
+                Some(table) if !self.is_linked(table) => {
+                    self.doubts.span(hole, from, newest, Whose::Waiting);
+                    for entity in self.groups.iter().map(|group| group.entity) {
+                        if self.catalog.table(table).path_to(entity).is_none() {
+                            continue;
+                        }
+                        let own = hole.entities.iter().filter(|(named, _)| *named == entity);
+                        let keys: Vec<_> = own
+                            .map(|(entity, key)| {
+                                document_key(DocumentKind::Entity(*entity), key.as_str())
+                            })
+                            .collect();
+                        match keys.is_empty() {
+                            true => self
+                                .doubts
+                                .span(hole, from, newest, Whose::Entity(entity.0)),
+                            false => self.doubts.name(table, keys),
+                        }
+                    }
+                }
+                _ => self.doubts.span(hole, from, newest, Whose::Anyone),
+            }
+        }
+        self.doubts.progress(&self.progress);
+        self.doubts.forget_before(&self.positions);
+        Ok(())
+    }
+
+    /// A version that is known came again with other content: which of them is true nobody can say.
+    pub(super) fn tell_contradiction(
+        &mut self,
+        document: &[u8],
+        tables: u128,
+        commit: &mut Commit,
+    ) -> Result<(), EngineError> {
+        let arrived = |table: &TableId| tables & (1 << table.0) != 0;
+        let tables: Vec<TableId> = self.catalog.table_ids().filter(arrived).collect();
+        for table in &tables {
+            self.doubts.name(*table, vec![document.to_vec()]);
+        }
+        let entities = match DocumentKind::read(document) {
+            Some((DocumentKind::Entity(entity), key)) => vec![(entity, EntityKey::from(key))],
+            _ => Vec::new(),
+        };
+        let hole = Hole {
+            input: "state".into(),
+            position: Position::File { offset: 0, first_line: String::new() },
+            reason: HoleReason::Contradiction,
+            message: "a version of a row, or a message id, that is known came again with other content: the source has \
+                      begun to number anew and must raise its epoch, or it was changed by hand"
+                .into(),
+            bytes: Vec::new(),
+            bytes_total: 0,
+            since: None,
+            table: tables.first().copied(),
+            source: None,
+            entities,
+        };
+        self.doubts.count += 1;
+        let message = HoleMessage::new(self.doubts.count, &hole, &self.catalog);
+        commit
+            .holes
+            .push((self.doubts.count, kept_hole(&message, &hole)?));
+        self.send(line_of(&message)?, commit);
+        Ok(())
+    }
+
+    /// Whether rows of this table reach an entity through another row: then no key says all.
+    fn is_linked(&self, table: TableId) -> bool {
+        let paths = &self.catalog.table(table).entities;
+        paths
+            .iter()
+            .any(|path| matches!(path, EntityPath::Through { .. }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hole(table: Option<u16>, source: Option<u16>) -> Hole {
+        let first_line = String::new();
+        Hole {
+            input: "log".into(),
+            position: Position::File {
+                offset: 0,
+                first_line,
+            },
+            reason: HoleReason::Malformed,
+            message: String::new(),
+            bytes: Vec::new(),
+            bytes_total: 0,
+            table: table.map(TableId),
+            source: source.map(SourceId),
+            since: None,
+            entities: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_hole_concerns_its_entity_its_table_and_its_time() {
+        let mut doubts = Doubts::default();
+        let patience = Duration(10);
+        let concern = |doubts: &Doubts, document: &[u8], tables: u128, time: i64| {
+            doubts.concern(document, tables, Timestamp(time), patience)
+        };
+        assert!(!concern(&doubts, b"a", u128::MAX, 100));
+        doubts.name(TableId(2), vec![b"a".to_vec()]);
+        assert!(concern(&doubts, b"a", 1 << 2, 1_000));
+        assert!(!concern(&doubts, b"a", 1 << 3, 1_000));
+        assert!(!concern(&doubts, b"b", 1 << 2, 1_000));
+        doubts.span(
+            &hole(Some(3), Some(0)),
+            Timestamp(100),
+            Timestamp(105),
+            Whose::Anyone,
+        );
+        // The source has not spoken; then it says that it stands at 120.
+        doubts.progress(&[Timestamp(100)]);
+        doubts.progress(&[Timestamp(120)]);
+        doubts.progress(&[Timestamp(500)]);
+        for (time, expected) in [(89, false), (90, true), (130, true), (131, false)] {
+            assert_eq!(concern(&doubts, b"b", 1 << 3, time), expected, "{time}");
+        }
+        doubts.span(
+            &hole(None, None),
+            Timestamp(700),
+            Timestamp(700),
+            Whose::Anyone,
+        );
+        assert!(concern(&doubts, b"b", 1, 705));
+        doubts.progress(&[Timestamp(750)]);
+        doubts.span(
+            &hole(Some(4), None),
+            Timestamp(900),
+            Timestamp(900),
+            Whose::Waiting,
+        );
+        assert!(!concern(&doubts, b"b", 1 << 4, 900));
+        assert!(doubts.concern_waiting(TableId(4), Timestamp(900), patience));
+        assert!(!doubts.concern_waiting(TableId(4), Timestamp(100), patience));
+    }
+
+    #[test]
+    fn many_holes_near_each_other_are_one_span() {
+        let mut doubts = Doubts::default();
+        for time in 1..10_000 {
+            doubts.span(
+                &hole(Some(1), Some(0)),
+                Timestamp(time),
+                Timestamp(time),
+                Whose::Anyone,
+            );
+            doubts.progress(&[Timestamp(time + 1)]);
+        }
+        assert_eq!((doubts.spans.len(), doubts.running.len()), (1, 0));
+    }
+}

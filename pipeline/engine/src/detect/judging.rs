@@ -1,0 +1,365 @@
+//! What the rules say of the works → verdicts, messages, documents to write.
+
+use centinel_model::{Amount, Timestamp, Verdict};
+use centinel_state::{Commit, Wake, newest_commit};
+use centinel_verdict::{Case, Observation, Question, Transition, judge, read_cases, write_cases};
+
+use super::detector::Detector;
+use super::entities::{Answer, Answers, EntityGroup, Judged, Work};
+use super::horizon::may_begin_before;
+use super::keys::{DocumentKind, Documents};
+use super::messages::line_of;
+use super::open::open;
+use super::stages::Stopwatch;
+use crate::EngineError;
+use crate::finding::{Judgement, of_violation, without_row};
+
+/// Entities of one slice: enough that plans pay, few enough that their rows stay near the processor.
+const SLICE_ENTITIES: usize = 16_384;
+/// Between the values of a key of several columns.
+const KEY_SEPARATOR: char = '\u{1f}';
+
+/// What one rule says of one entity.
+enum Seen<'a> {
+    /// Nothing it depends on has changed, or it does not concern this entity.
+    NotAsked,
+    /// It could not be asked, for this reason.
+    CouldNotJudge(&'a str),
+    /// Its bad rows; none is good.
+    Rows(&'a [Answer]),
+}
+
+/// The answers of a group's rules over some works, to be judged.
+struct Judging<'g> {
+    group: &'g EntityGroup,
+    answers: &'g Answers,
+    /// By rule.
+    clocks: &'g [Timestamp],
+}
+
+/// One entity, to be judged.
+struct Subject<'w> {
+    index: u32,
+    work: &'w Work<'w>,
+    /// Of its document.
+    document: &'w [u8],
+    entity_key: &'w str,
+    /// By table: the newest commit time.
+    newest: Vec<Timestamp>,
+    /// Tables in which it has rows or had some, bit by table id.
+    tables: u128,
+}
+
+impl EntityGroup {
+    /// Asks the rules over the works, judges, and puts what has changed into the commit.
+    pub(super) fn judge_and_write(
+        &mut self,
+        detector: &mut Detector,
+        works: &[Work<'_>],
+        documents: &Documents,
+        commit: &mut Commit,
+    ) -> Result<(), EngineError> {
+        let sources = self.rules.iter().map(|judged| judged.sources);
+        let clocks: Vec<Timestamp> = sources.map(|sources| detector.clock(sources)).collect();
+        for works in works.chunks(SLICE_ENTITIES) {
+            let mut watch = Stopwatch::start();
+            let answers = self.ask(works, documents, &clocks)?;
+            watch.lap(&mut detector.stages.evaluate);
+            let judging = Judging {
+                group: self,
+                answers: &answers,
+                clocks: &clocks,
+            };
+            for (index, work) in works.iter().enumerate() {
+                let key = documents.key(work.document);
+                judging.judge_and_write(detector, index as u32, work, key, commit)?;
+            }
+            watch.lap(&mut detector.stages.judge);
+        }
+        Ok(())
+    }
+}
+
+impl Judging<'_> {
+    fn judge_and_write(
+        &self,
+        detector: &mut Detector,
+        index: u32,
+        work: &Work<'_>,
+        key: &[u8],
+        commit: &mut Commit,
+    ) -> Result<(), EngineError> {
+        let mut cases = read_cases(work.verdicts).map_err(damaged)?;
+        let before = cases.clone();
+        let answers = self.answers;
+        let silent = part_of(&answers.rows, |answer| answer.work.cmp(&index)).is_empty()
+            && part_of(&answers.unjudged, |unjudged| unjudged.0.cmp(&index)).is_empty();
+        if !(cases.is_empty() && silent) {
+            let subject = Subject::new(index, work, key, detector);
+            self.judge(detector, &subject, &mut cases, commit)?;
+            detector.close_unloaded(subject.entity_key, self.group.entity, &mut cases, commit)?;
+            detector.count_open(&before, &cases);
+        }
+        let later = part_of(&answers.later, |later| later.0.cmp(&index));
+        let wakes = self.group.wakes(&cases, later, work, self.clocks);
+        if work.changed || cases != before || wakes != work.wakes {
+            let verdicts = write_cases(&cases).map_err(damaged)?;
+            detector.write(key, &verdicts, &work.wakes, &wakes, &work.records, commit);
+        }
+        Ok(())
+    }
+
+    fn judge(
+        &self,
+        detector: &mut Detector,
+        subject: &Subject<'_>,
+        cases: &mut Vec<Case>,
+        commit: &mut Commit,
+    ) -> Result<(), EngineError> {
+        for (rule, judged) in self.group.rules.iter().enumerate() {
+            let seen = self.seen(rule, subject, cases);
+            let (observations, aside) = match &seen {
+                Seen::NotAsked => continue,
+                Seen::Rows(rows) => (observations(judged, self.answers, rows), Vec::new()),
+                Seen::CouldNotJudge(_) => {
+                    // It says nothing of what was found before: that stays as it is.
+                    let told = |case: &mut Case| case.rule == judged.number && open(case);
+                    let aside: Vec<Case> = cases.extract_if(.., told).collect();
+                    let known = aside.iter().any(|case| case.key.is_empty());
+                    (
+                        if known {
+                            Vec::new()
+                        } else {
+                            vec![Observation::default()]
+                        },
+                        aside,
+                    )
+                }
+            };
+            let question = self.question(detector, rule, subject, &seen);
+            for told in judge(cases, question, &observations) {
+                self.tell(detector, rule, subject, &told, &seen, commit)?;
+            }
+            cases.extend(aside);
+        }
+        Ok(())
+    }
+
+    /// What a rule says of an entity. A rule with `on:` concerns entities to which that has happened.
+    fn seen(&self, rule: usize, subject: &Subject<'_>, cases: &[Case]) -> Seen<'_> {
+        let judged = &self.group.rules[rule];
+        let asked = subject.work.woken || subject.work.touched & judged.tables != 0;
+        let concerned = subject.tables & judged.triggers != 0
+            || cases.iter().any(|case| case.rule == judged.number);
+        if !(asked && concerned) {
+            return Seen::NotAsked;
+        }
+        let place = (subject.index, rule);
+        let unjudged = &self.answers.unjudged;
+        match part_of(unjudged, |unjudged| (unjudged.0, unjudged.1).cmp(&place)).first() {
+            Some((_, _, reason)) => Seen::CouldNotJudge(reason),
+            None => Seen::Rows(part_of(&self.answers.rows, |answer| {
+                (answer.work, answer.rule).cmp(&place)
+            })),
+        }
+    }
+
+    fn question(
+        &self,
+        detector: &Detector,
+        rule: usize,
+        subject: &Subject<'_>,
+        seen: &Seen<'_>,
+    ) -> Question<'_> {
+        let judged = &self.group.rules[rule];
+        let read = (0..subject.newest.len()).filter(|table| judged.tables & (1 << table) != 0);
+        let newest_commit = read
+            .map(|table| subject.newest[table])
+            .max()
+            .unwrap_or(Timestamp::MIN);
+        let patience = judged.patience.total();
+        let doubtful = || {
+            let doubts = &detector.doubts;
+            doubts.concern(subject.document, judged.depends_on, newest_commit, patience)
+        };
+        Question {
+            rule: judged.number,
+            patience: &judged.patience,
+            clock: self.clocks[rule],
+            newest_commit,
+            hole: matches!(seen, Seen::CouldNotJudge(_))
+                || doubtful()
+                || self.is_beyond_horizon(detector, rule, subject),
+            rule_changed: detector
+                .register
+                .is_changed(judged.number, subject.document),
+        }
+    }
+
+    fn is_beyond_horizon(&self, detector: &Detector, rule: usize, subject: &Subject<'_>) -> bool {
+        let sources = self.group.rules[rule].sources;
+        let horizon = detector.horizons.of(&detector.catalog, sources);
+        let records = &subject.work.records;
+        horizon.is_some_and(|horizon| {
+            may_begin_before(&detector.catalog, self.group.entity, records, horizon)
+        })
+    }
+
+    /// One transition as a message in the outbox.
+    fn tell(
+        &self,
+        detector: &mut Detector,
+        rule: usize,
+        subject: &Subject<'_>,
+        told: &Transition,
+        seen: &Seen<'_>,
+        commit: &mut Commit,
+    ) -> Result<(), EngineError> {
+        let (judged, clock) = (&self.group.rules[rule], self.clocks[rule]);
+        let ends = judged.patience.ends(told.case.anchor());
+        let judgement = Judgement {
+            verdict: told.verdict,
+            sequence: told.case.sequence,
+            occurrence: told.case.occurrence,
+            anchor: told.case.anchor(),
+            judged_at: if clock == Timestamp::MAX { ends } else { clock },
+            positions: &detector.positions,
+        };
+        let row = match seen {
+            Seen::Rows(rows) => told
+                .observation
+                .and_then(|observation| rows.get(observation)),
+            _ => None,
+        };
+        let catalog = &detector.catalog;
+        let mut finding = match row {
+            Some(answer) => of_violation(
+                catalog,
+                &self.answers.results[answer.result],
+                answer.row,
+                judgement,
+            ),
+            None => {
+                let key = key_values(&told.case.key, subject.entity_key);
+                let amount = told.case.amount();
+                without_row(
+                    catalog,
+                    &judged.rule,
+                    subject.entity_key.into(),
+                    key,
+                    amount,
+                    judgement,
+                )
+            }
+        };
+        if told.verdict == Verdict::Undetermined {
+            finding.hint = Some(match seen {
+                Seen::CouldNotJudge(reason) => format!("could not judge: {reason}"),
+                _ if self.is_beyond_horizon(detector, rule, subject) => {
+                    "beyond the horizon: its history may begin before detection did, so rows may be missing".into()
+                }
+                _ => "a record that could not be read may belong to it, or it never comes to rest"
+                    .into(),
+            });
+        }
+        detector.send(line_of(&finding)?, commit);
+        Ok(())
+    }
+}
+
+impl<'w> Subject<'w> {
+    fn new(index: u32, work: &'w Work<'w>, document: &'w [u8], detector: &Detector) -> Subject<'w> {
+        let tables = work
+            .records
+            .iter()
+            .fold(0, |set, record| set | 1u128 << record.table.0);
+        Subject {
+            index,
+            work,
+            document,
+            entity_key: DocumentKind::read(document).map_or("", |(_, text)| text),
+            newest: newest_commit(&work.records, detector.catalog.tables.len()),
+            tables,
+        }
+    }
+}
+
+impl EntityGroup {
+    /// When the entity must be looked at again: the earliest time for each set of sources, sorted.
+    fn wakes(
+        &self,
+        cases: &[Case],
+        later: &[(u32, usize)],
+        work: &Work<'_>,
+        clocks: &[Timestamp],
+    ) -> Vec<Wake> {
+        let mut wakes: Vec<Wake> = Vec::new();
+        let mut want = |rule: usize, at: Option<Timestamp>| {
+            let Some(at) = at.filter(|at| *at > clocks[rule]) else {
+                return;
+            };
+            let sources = self.rules[rule].sources;
+            match wakes.iter_mut().find(|wake| wake.sources == sources) {
+                Some(wake) => wake.at = wake.at.min(at),
+                None => wakes.push(Wake { sources, at }),
+            }
+        };
+        for case in cases {
+            let rule = self
+                .rules
+                .iter()
+                .position(|judged| judged.number == case.rule);
+            if let Some(rule) = rule {
+                want(rule, case.wake());
+            }
+        }
+        for (_, rule) in later {
+            want(*rule, self.breaks_at(*rule, work, clocks[*rule]));
+        }
+        wakes.sort_unstable();
+        wakes
+    }
+}
+
+fn observations(judged: &Judged, answers: &Answers, rows: &[Answer]) -> Vec<Observation> {
+    rows.iter()
+        .map(|answer| {
+            let result = &answers.results[answer.result];
+            let key = match judged.rule.key.len() {
+                1 => String::new(),
+                _ => result.key_text(answer.row).join(&KEY_SEPARATOR.to_string()),
+            };
+            Observation {
+                key,
+                amount: result.amount(answer.row),
+                since: result.since(answer.row),
+            }
+        })
+        .collect()
+}
+
+/// The key values that a case stands for.
+pub(super) fn key_values(case_key: &str, entity_key: &str) -> Vec<String> {
+    match case_key {
+        "" => vec![entity_key.to_owned()],
+        several => several.split(KEY_SEPARATOR).map(str::to_owned).collect(),
+    }
+}
+
+/// The stretch of sorted items that compare as equal.
+fn part_of<T>(sorted: &[T], compare: impl Fn(&T) -> std::cmp::Ordering) -> &[T] {
+    let start = sorted.partition_point(|item| compare(item).is_lt());
+    let end = sorted.partition_point(|item| compare(item).is_le());
+    &sorted[start..end]
+}
+
+fn damaged(error: impl std::fmt::Display) -> EngineError {
+    EngineError::Damaged(error.to_string())
+}
+
+/// The money of a case as last told, in text.
+pub(super) fn amount_text(amount: Option<Amount>) -> Option<String> {
+    amount
+        .and_then(Amount::absolute)
+        .map(|amount| amount.to_string())
+}

@@ -1,0 +1,133 @@
+//! What detection tells the world beside findings, one JSON object a line, each form documented and
+//! versioned. Sensitive values never stand in them.
+
+use centinel_catalog::Catalog;
+use centinel_model::{Hole, HoleReason, Position, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::EngineError;
+
+/// The schema id of [`HoleMessage`].
+pub const HOLE_SCHEMA: &str = "centinel/hole/1";
+/// The schema id of [`SourceMessage`].
+pub const SOURCE_SCHEMA: &str = "centinel/source/1";
+
+/// A record that could not be read, as it is told and kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoleMessage {
+    /// [`HOLE_SCHEMA`].
+    pub schema: String,
+    /// Counts the holes of this state, from 1.
+    pub number: u64,
+    /// Name of the input.
+    pub input: String,
+    /// Where the record stands in it.
+    pub position: Position,
+    /// What kind of mistake it is.
+    pub reason: HoleReason,
+    /// What is wrong, without values of the record.
+    pub message: String,
+    /// The table, if that much could be read.
+    pub table: Option<String>,
+    /// The entities it belongs to, if their keys could be read: name and key.
+    pub entities: Vec<(String, String)>,
+    /// How many bytes the record had. The bytes themselves are kept in state, not told.
+    pub bytes_total: u64,
+}
+
+/// A source that has fallen behind, or moves again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceMessage {
+    /// [`SOURCE_SCHEMA`].
+    pub schema: String,
+    /// Name of the source.
+    pub source: String,
+    /// `behind` or `moving`.
+    pub state: SourceState,
+    /// Up to which commit time it has been read, RFC 3339; absent when it was never heard of.
+    pub progress: Option<String>,
+    /// Entities that cannot be judged before it moves: undetermined. At most 100,000 are counted.
+    pub undetermined: u64,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// Whether a source moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceState {
+    /// Nothing has come from it for too long.
+    Behind,
+    /// It moves again; what waited for it is judged by itself.
+    Moving,
+}
+
+impl HoleMessage {
+    /// How hole number `number` is told.
+    pub fn new(number: u64, hole: &Hole, catalog: &Catalog) -> HoleMessage {
+        HoleMessage {
+            schema: HOLE_SCHEMA.into(),
+            number,
+            input: hole.input.clone(),
+            position: hole.position.clone(),
+            reason: hole.reason,
+            message: hole.message.clone(),
+            table: hole.table.map(|table| catalog.table(table).name.clone()),
+            entities: hole
+                .entities
+                .iter()
+                .map(|(entity, key)| (catalog.entity(*entity).name.clone(), key.to_string()))
+                .collect(),
+            bytes_total: hole.bytes_total,
+        }
+    }
+}
+
+impl SourceMessage {
+    /// A message on a source.
+    pub fn new(
+        source: &str,
+        state: SourceState,
+        progress: Timestamp,
+        undetermined: u64,
+    ) -> SourceMessage {
+        let remedy = match state {
+            SourceState::Behind => format!(
+                "see whether `{source}` still writes changes or heartbeats, and whether its input is still read"
+            ),
+            SourceState::Moving => "nothing: what waited is judged by itself".into(),
+        };
+        SourceMessage {
+            schema: SOURCE_SCHEMA.into(),
+            source: source.into(),
+            state,
+            progress: (progress > Timestamp::MIN).then(|| progress.to_string()),
+            undetermined,
+            remedy,
+        }
+    }
+}
+
+/// One line of JSON.
+pub fn line_of<T: Serialize>(message: &T) -> Result<Vec<u8>, EngineError> {
+    serde_json::to_vec(message).map_err(|error| EngineError::Damaged(error.to_string()))
+}
+
+/// A hole as state keeps it: its message in one line, then the record's bytes.
+pub fn kept_hole(message: &HoleMessage, hole: &Hole) -> Result<Vec<u8>, EngineError> {
+    let mut bytes = line_of(message)?;
+    bytes.push(b'\n');
+    bytes.extend_from_slice(&hole.bytes);
+    Ok(bytes)
+}
+
+/// Reads what [`kept_hole`] wrote.
+pub fn read_hole(bytes: &[u8]) -> Result<(HoleMessage, &[u8]), EngineError> {
+    let damaged = || EngineError::Damaged("a hole cannot be read".into());
+    let end = bytes
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .ok_or_else(damaged)?;
+    let message = serde_json::from_slice(&bytes[..end]).map_err(|_| damaged())?;
+    Ok((message, &bytes[end + 1..]))
+}

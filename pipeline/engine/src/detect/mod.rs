@@ -1,0 +1,50 @@
+//! Near-real-time detection: micro-batches → entity documents → rules → verdicts → messages.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `routing` | changes → records, each with its document |
+//! | `links` | rows that reach their entity through another row |
+//! | `gather` | stored, arrived and moved records → one set for each document |
+//! | `detector` | one micro-batch from beginning to commit |
+//! | `entities` | documents → slices → rules |
+//! | `judging` | what the rules say → verdicts, messages, documents |
+//! | `holes` | what records that could not be read put in doubt |
+//! | `reader` | the inputs as one stream of micro-batches |
+//! | `horizon` | what came before detection began |
+//! | `backlog` | what is left to read, for those who look on |
+//! | `run` | the job: threads, commits, delivery |
+//! | `archive` | what the archive is told of each commit |
+//! | `stall` | sources that fall silent |
+//! | `unreached` | rows that wait in vain for the row that leads to their entity |
+//! | `open` | the findings that are open |
+//! | `messages` | what is told beside findings |
+
+mod archive;
+mod backlog;
+mod detector;
+mod entities;
+mod gather;
+mod holes;
+mod horizon;
+mod judging;
+mod keys;
+mod links;
+mod messages;
+mod open;
+mod reader;
+mod routing;
+mod run;
+mod stages;
+mod stall;
+mod unreached;
+
+pub use backlog::SharedBacklog;
+pub use centinel_source::{InputFile, InputOptions, Until};
+pub use detector::{Counters, Detector, DetectorLimits, Prepared};
+pub use horizon::Horizons;
+pub use messages::{
+    HOLE_SCHEMA, HoleMessage, SOURCE_SCHEMA, SourceMessage, SourceState, read_hole,
+};
+pub use open::{Open, OpenFinding};
+pub use run::{RunOptions, RunReport, Step, Surroundings, run};
+pub use stages::Stages;

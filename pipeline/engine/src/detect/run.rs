@@ -1,0 +1,399 @@
+//! Detection as a running job: reader → detector → durable commit → outlet, each on a thread of its own,
+//! with little between them.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use centinel_batch::Limits;
+use centinel_model::{MicroBatch, Positions, SourceId, Timestamp};
+use centinel_outlet::archive::{Archive, ArchiveOptions, ArchiveStatus};
+use centinel_outlet::{Message, Outlet};
+use centinel_source::{InputOptions, Until};
+use centinel_state::{Commit, Store};
+
+use super::archive;
+use super::backlog::SharedBacklog;
+use super::detector::Detector;
+use super::reader::{Next, Reader};
+use super::stages::Stopwatch;
+use super::stall::StallWatch;
+use crate::EngineError;
+
+/// How long an idle thread waits before it looks again.
+const IDLE: Duration = Duration::from_millis(5);
+/// Micro-batches between reader and detector.
+const READ_AHEAD: usize = 1;
+
+/// What a run is to do.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// Where changes and events come from.
+    pub inputs: Vec<InputOptions>,
+    /// When reading ends.
+    pub until: Until,
+    /// When a micro-batch is full.
+    pub limits: Limits,
+    /// A source that does not move for so long is told to be behind; only while following.
+    pub silent_after: centinel_model::Duration,
+    /// When nothing has changed for so long, the platform is taken to be done, as at the end of complete inputs;
+    /// by the wall clock, and only while following.
+    pub quiet_after: Option<Duration>,
+    /// Shows what is left to read.
+    pub backlog: SharedBacklog,
+    /// Where every change is kept; none for a state that keeps no archive.
+    pub archive: Option<ArchiveOptions>,
+}
+
+/// The steps of one commit, in their order: where a crash may come between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The micro-batch is worked through; nothing is durable but its changes in the archive's spool.
+    Prepared,
+    /// State is durable, nothing is told.
+    Committed,
+    /// The messages are told, and state does not know it.
+    Delivered,
+}
+
+/// What the run is given from outside.
+pub struct Surroundings<'a> {
+    /// The wall clock.
+    pub now: &'a (dyn Fn() -> Timestamp + Sync),
+    /// Whether the run is to end after the micro-batch at hand.
+    pub stop: &'a (dyn Fn() -> bool + Sync),
+    /// Told after each commit.
+    pub observe: &'a mut dyn FnMut(&Detector, &[Message]),
+    /// Told at each step of a commit; for tests of crashes.
+    pub at_step: &'a (dyn Fn(Step) + Sync),
+}
+
+/// How a run went.
+#[derive(Clone, Debug, Default)]
+pub struct RunReport {
+    /// Micro-batches.
+    pub batches: u64,
+    /// From opening to the last commit.
+    pub elapsed: Duration,
+    /// How far the archive was behind at the end, where there is one.
+    pub archive: Option<ArchiveStatus>,
+}
+
+/// Runs detection until its inputs end or it is stopped.
+pub fn run(
+    detector: &mut Detector,
+    store: &Arc<dyn Store>,
+    outlet: &mut dyn Outlet,
+    options: &RunOptions,
+    surroundings: Surroundings<'_>,
+) -> Result<RunReport, EngineError> {
+    let started = Instant::now();
+    let catalog = Arc::clone(&detector.catalog);
+    let mut reader = Reader::open(
+        &catalog,
+        &options.inputs,
+        detector.positions(),
+        options.limits,
+        options.until,
+        options.backlog.clone(),
+    )?;
+    let archive = archive::open(detector, options.archive.as_ref(), (surroundings.now)())?;
+    let told = redeliver(store.as_ref(), outlet)?;
+    let outlet_name = outlet.name().map(str::to_owned);
+    let (send_batch, batches) =
+        sync_channel::<Result<(MicroBatch, Duration), EngineError>>(READ_AHEAD);
+    let (send_commit, commits) = sync_channel::<Commit>(0);
+    let (send_told, tellings) = sync_channel::<Result<Told, EngineError>>(1);
+    let Surroundings {
+        now,
+        stop,
+        observe,
+        at_step,
+    } = surroundings;
+    std::thread::scope(|scope| {
+        let named = |name: &str| std::thread::Builder::new().name(name.into());
+        let failed = |error: std::io::Error| EngineError::Input(error.to_string());
+        let reading = move || read(&mut reader, &send_batch, now, stop);
+        named("read").spawn_scoped(scope, reading).map_err(failed)?;
+        let store = Arc::clone(store);
+        let committing = move || commit_all(store.as_ref(), outlet, &commits, &send_told, at_step);
+        named("commit")
+            .spawn_scoped(scope, committing)
+            .map_err(failed)?;
+        let watch = StallWatch::new(detector.catalog.sources.len(), options.silent_after, now());
+        let mut loop_ = Loop {
+            outlet: outlet_name,
+            detector,
+            send_commit,
+            tellings,
+            told,
+            archive,
+            in_flight: false,
+            now,
+            stop,
+            backlog: options.backlog.clone(),
+            committing: Positions::default(),
+            observe,
+            at_step,
+        };
+        let batches = loop_.follow(&batches, watch, options)?;
+        Ok(RunReport {
+            batches,
+            elapsed: started.elapsed(),
+            archive: loop_.archive.as_ref().map(Archive::status),
+        })
+    })
+}
+
+/// What the last delivery reached.
+#[derive(Clone, Debug, Default)]
+struct Told {
+    sequence: u64,
+    length: u64,
+    messages: Vec<Message>,
+    spent: Duration,
+}
+
+/// The fact that holds how far an outlet was written.
+fn fact_of(outlet: &str) -> String {
+    format!("outlet {outlet}")
+}
+
+/// Cuts the outlet back to what state knows of, and tells what was committed and perhaps not told.
+fn redeliver(store: &dyn Store, outlet: &mut dyn Outlet) -> Result<Told, EngineError> {
+    let failed = |error: std::io::Error| EngineError::Outlet(error.to_string());
+    let fact = match outlet.name().map(|name| store.fact(&fact_of(name))) {
+        Some(fact) => fact?,
+        None => None,
+    };
+    let length = fact.and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok());
+    outlet.resume(length).map_err(failed)?;
+    let messages = store.undelivered()?;
+    let length = outlet.deliver(&messages).map_err(failed)?;
+    let sequence = messages.last().map_or(0, |(sequence, _)| *sequence);
+    Ok(Told {
+        sequence,
+        length,
+        messages,
+        spent: Duration::ZERO,
+    })
+}
+
+fn read(
+    reader: &mut Reader,
+    batches: &SyncSender<Result<(MicroBatch, Duration), EngineError>>,
+    now: &dyn Fn() -> Timestamp,
+    stop: &(dyn Fn() -> bool + Sync),
+) {
+    while !stop() {
+        let sent = match reader.next(now()) {
+            Ok(Next::Batch(batch)) => batches.send(Ok((batch, std::mem::take(&mut reader.spent)))),
+            Ok(Next::Idle) => {
+                std::thread::sleep(IDLE);
+                Ok(())
+            }
+            Ok(Next::End) => return,
+            Err(error) => {
+                // The other side may be gone already; then it has an error of its own.
+                let _ = batches.send(Err(error));
+                return;
+            }
+        };
+        if sent.is_err() {
+            return;
+        }
+    }
+}
+
+fn commit_all(
+    store: &dyn Store,
+    outlet: &mut dyn Outlet,
+    commits: &Receiver<Commit>,
+    tellings: &SyncSender<Result<Told, EngineError>>,
+    at_step: &dyn Fn(Step),
+) {
+    let mut length = None;
+    while let Ok(commit) = commits.recv() {
+        let mut watch = Stopwatch::start();
+        let mut told = Told::default();
+        let done = store
+            .commit(&commit)
+            .map_err(EngineError::from)
+            .and_then(|()| {
+                at_step(Step::Committed);
+                told.messages = commit.outbox;
+                let reached = outlet.deliver(&told.messages);
+                told.length = reached.map_err(|error| EngineError::Outlet(error.to_string()))?;
+                length = Some(told.length);
+                at_step(Step::Delivered);
+                told.sequence = told
+                    .messages
+                    .last()
+                    .map_or(commit.delivered, |(sequence, _)| *sequence);
+                Ok(())
+            });
+        watch.lap(&mut told.spent);
+        if tellings.send(done.map(|()| told)).is_err() {
+            return;
+        }
+    }
+}
+
+struct Loop<'a> {
+    /// Under which state keeps how far it was written.
+    outlet: Option<String>,
+    detector: &'a mut Detector,
+    send_commit: SyncSender<Commit>,
+    tellings: Receiver<Result<Told, EngineError>>,
+    told: Told,
+    archive: Option<Archive>,
+    in_flight: bool,
+    now: &'a dyn Fn() -> Timestamp,
+    stop: &'a (dyn Fn() -> bool + Sync),
+    backlog: SharedBacklog,
+    /// What the commit that is under way reaches.
+    committing: Positions,
+    observe: &'a mut dyn FnMut(&Detector, &[Message]),
+    at_step: &'a (dyn Fn(Step) + Sync),
+}
+
+impl Loop<'_> {
+    fn follow(
+        &mut self,
+        batches: &Receiver<Result<(MicroBatch, Duration), EngineError>>,
+        mut watch: StallWatch,
+        options: &RunOptions,
+    ) -> Result<u64, EngineError> {
+        let (now, stop) = (self.now, self.stop);
+        let (mut count, mut more_due) = (0, true);
+        let mut end = options.until == Until::End;
+        let mut changed = Instant::now();
+        loop {
+            let turned = match options.until {
+                Until::Stopped => watch.look(self.detector.every_progress(), now()),
+                Until::Now | Until::End => Vec::new(),
+            };
+            let wait = if more_due || !turned.is_empty() {
+                Duration::ZERO
+            } else {
+                IDLE * 20
+            };
+            let batch = match batches.recv_timeout(wait) {
+                Ok(Ok((batch, spent))) => {
+                    if self.detector.concerns_rules(&batch) {
+                        changed = Instant::now();
+                    }
+                    self.detector.stages.decode += spent;
+                    count += 1;
+                    batch
+                }
+                Ok(Err(error)) => return Err(error),
+                Err(RecvTimeoutError::Timeout) if more_due || !turned.is_empty() => {
+                    MicroBatch::default()
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    self.wait_for_commit()?;
+                    MicroBatch::default()
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            let quiet = |after| changed.elapsed() >= after;
+            if options.until == Until::Stopped && options.quiet_after.is_some_and(quiet) {
+                end = true;
+                break;
+            }
+            let due = |archive: &Archive| archive.is_due(now());
+            let idle = batch.is_empty() && !more_due && turned.is_empty();
+            if idle && !self.archive.as_ref().is_some_and(due) {
+                continue;
+            }
+            more_due = self.work(&batch, &turned, false)?;
+            if stop() {
+                break;
+            }
+        }
+        self.come_to_rest(end && !stop())?;
+        Ok(count)
+    }
+
+    /// Everything was read: judges what is due, and at the end of all inputs what is not due yet.
+    fn come_to_rest(&mut self, end: bool) -> Result<(), EngineError> {
+        self.wait_for_commit()?;
+        if end {
+            self.detector.end();
+        }
+        // Wakes of the last commit are due now, too.
+        let nothing = MicroBatch::default();
+        let mut more_due = true;
+        while more_due {
+            more_due = self.work(&nothing, &[], false)?;
+            self.wait_for_commit()?;
+        }
+        if end && self.archive.is_some() {
+            self.work(&nothing, &[], true)?;
+            self.wait_for_commit()?;
+        }
+        if let Some(archive) = &self.archive {
+            archive.wait(self.stop);
+        }
+        // State learns what was told, and what was archived.
+        self.work(&nothing, &[], false)?;
+        self.wait_for_commit()
+    }
+
+    /// Works one micro-batch through and hands its commit over. With `seal`, a segment of the archive ends with it.
+    fn work(
+        &mut self,
+        batch: &MicroBatch,
+        turned: &[(usize, bool)],
+        seal: bool,
+    ) -> Result<bool, EngineError> {
+        for (source, behind) in turned {
+            self.detector
+                .tell_source(SourceId(*source as u16), *behind)?;
+        }
+        let before = self.detector.progress.clone();
+        // The spool is written while the micro-batch is worked through and the last commit is under way.
+        let detector = &mut *self.detector;
+        let mut prepared = match &mut self.archive {
+            None => detector.process(batch)?,
+            Some(archive) => archive::beside(archive, batch, || detector.process(batch))?,
+        };
+        self.wait_for_commit()?;
+        if let Some(name) = &self.outlet {
+            let length = self.told.length.to_string();
+            prepared
+                .commit
+                .facts
+                .push((fact_of(name), length.into_bytes()));
+        }
+        prepared.commit.delivered = self.told.sequence;
+        if let Some(archive) = &mut self.archive {
+            let moved = !batch.is_empty();
+            let reached = archive::reached(self.detector, &before, &prepared.commit, moved)?;
+            archive::tell(archive, reached, (self.now)(), seal, &mut prepared.commit)?;
+        }
+        self.committing.clone_from(self.detector.positions());
+        (self.at_step)(Step::Prepared);
+        self.in_flight = self.send_commit.send(prepared.commit).is_ok();
+        Ok(prepared.more_due)
+    }
+
+    /// Waits for the commit that is under way.
+    fn wait_for_commit(&mut self) -> Result<(), EngineError> {
+        if !std::mem::take(&mut self.in_flight) {
+            return Ok(());
+        }
+        let gone = || EngineError::Outlet("the thread that commits is gone".into());
+        let told = self.tellings.recv().map_err(|_| gone())??;
+        self.detector.stages.commit += told.spent;
+        self.detector.committed();
+        if let Some(archive) = &mut self.archive {
+            archive.committed().map_err(archive::failed)?;
+        }
+        self.backlog.made_durable(&self.committing);
+        (self.observe)(self.detector, &told.messages);
+        self.told = told;
+        Ok(())
+    }
+}

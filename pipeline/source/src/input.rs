@@ -1,0 +1,65 @@
+use centinel_model::{DecodedChunk, Positions, Timestamp};
+
+use crate::InputError;
+
+/// When reading ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// At what there is now; the next run goes on there.
+    Now,
+    /// At the end of the inputs, which are complete: what has not come will not come.
+    End,
+    /// Never; the inputs grow.
+    Stopped,
+}
+
+/// What an input has at the moment.
+#[derive(Debug)]
+pub enum Reading {
+    /// The next stretch of one of its parts.
+    Chunk(Box<DecodedChunk>),
+    /// Nothing now, perhaps later.
+    Nothing,
+    /// Nothing any more.
+    End,
+}
+
+/// One connection to the world: a log file, the topics of a source, a database. It may have several parts,
+/// such as partitions; each has a position of its own, under the name that its chunks carry.
+pub trait Input: Send {
+    /// As people know it, for messages.
+    fn name(&self) -> &str;
+
+    /// The next stretch, in the order of its part. Waits for a few milliseconds at most. `now` is the wall
+    /// clock, by which absurd times are told.
+    ///
+    /// # Errors
+    /// Only what waiting and trying again cannot mend; everything else is retried inside.
+    fn read(&mut self, now: Timestamp) -> Result<Reading, InputError>;
+
+    /// Told, now and then, up to where everything is durable.
+    fn durable(&mut self, _positions: &Positions) {}
+
+    /// How far behind the input is, where it can tell.
+    fn backlog(&self) -> Option<Backlog> {
+        None
+    }
+}
+
+/// What is left to read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Records read since the start; of a file, bytes from its beginning.
+    pub read: u64,
+    /// Records (of a file, bytes) that are there and were not read yet.
+    pub left: u64,
+}
+
+/// What would keep an input from being read, found before anything runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What is wrong.
+    pub what: String,
+    /// What to do.
+    pub remedy: String,
+}

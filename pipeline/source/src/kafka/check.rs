@@ -1,0 +1,183 @@
+//! What would keep topics from being read, found before anything runs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use centinel_catalog::Catalog;
+use centinel_model::{HoleReason, Position, Timestamp};
+use rdkafka::consumer::Consumer as _;
+use rdkafka::message::Message as _;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::connection::{Consumer, Found, connect, discover, refused, watermarks};
+use super::options::{KafkaOptions, KafkaProgress, TopicName};
+use super::partition::append;
+use crate::format::MessageDecoder;
+use crate::{InputError, Problem, RawMessages};
+
+/// How long the newest messages are waited for.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// Connects to the brokers, and tries to read the newest message of each partition.
+pub fn check_kafka(catalog: &Catalog, options: &KafkaOptions, now: Timestamp) -> Vec<Problem> {
+    let mut problems = declared(catalog, options);
+    match newest_messages(options) {
+        Err(error) => problems.push(problem_of(error)),
+        Ok((found, newest)) => {
+            for topic in &options.topics {
+                let named = found.iter().any(|found| topic.name.matches(&found.topic));
+                if !named && matches!(topic.name, TopicName::Pattern(_)) {
+                    problems.push(Problem {
+                        what: format!("no topic fits: {}", topic.name),
+                        remedy: "correct the pattern, or create the topics".into(),
+                    });
+                }
+            }
+            problems.extend(unreadable(catalog, options, newest, now));
+        }
+    }
+    problems
+}
+
+/// What schemas and options say of each other.
+fn declared(catalog: &Catalog, options: &KafkaOptions) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if catalog.source_id(&options.source).is_none() {
+        problems.push(Problem {
+            what: "no schema is read from this source".into(),
+            remedy: format!(
+                "write `source: {}` in the schemas of its tables, or correct the source's name",
+                options.source
+            ),
+        });
+    }
+    if let KafkaProgress::Heartbeat { table } = &options.progress {
+        let id = catalog.table_id(table);
+        let own = id.is_some_and(|id| catalog.source(catalog.table(id).source) == options.source);
+        if !own {
+            problems.push(Problem {
+                what: format!("the heartbeat table `{table}` is not a table or event of this source in the schemas"),
+                remedy: "describe it in a schema file with this source, or name another".into(),
+            });
+        }
+    }
+    problems
+}
+
+type Newest = BTreeMap<Found, RawMessages>;
+
+fn newest_messages(options: &KafkaOptions) -> Result<(Vec<Found>, Newest), InputError> {
+    let consumer = Arc::new(connect(options, 1)?);
+    let found = discover(&consumer, options)?;
+    let mut list = TopicPartitionList::new();
+    let mut awaited: Vec<&Found> = Vec::new();
+    for partition in &found {
+        let (low, high) = watermarks(&consumer, &partition.topic, partition.number)
+            .map_err(|error| failed(options, &consumer, &error.to_string()))?;
+        if high > low {
+            let offset = Offset::Offset(high as i64 - 1);
+            // Fails only for offsets that Kafka does not have.
+            let _ = list.add_partition_offset(&partition.topic, partition.number, offset);
+            awaited.push(partition);
+        }
+    }
+    let mut newest = Newest::new();
+    if !awaited.is_empty() {
+        let assigned = consumer.assign(&list);
+        assigned.map_err(|error| failed(options, &consumer, &error.to_string()))?;
+    }
+    let begun = Instant::now();
+    // A marker of a transaction may stand last, which is never given out: then the wait ends the look.
+    while newest.len() < awaited.len() && begun.elapsed() < WAIT {
+        let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) else {
+            continue;
+        };
+        let partition = awaited
+            .iter()
+            .find(|found| found.topic == message.topic() && found.number == message.partition());
+        let Some(partition) = partition else { continue };
+        let offset = message.offset().max(0) as u64;
+        let start = Position::Partition {
+            next: offset,
+            known: None,
+        };
+        let mut raw = RawMessages {
+            input: format!(
+                "{}/{}/{}",
+                options.source, partition.topic, partition.number
+            ),
+            after: start.advanced_to(offset + 1),
+            start,
+            end: offset + 1,
+            bytes: Vec::new(),
+            messages: Vec::new(),
+        };
+        append(&mut raw, &message, offset);
+        newest.insert((*partition).clone(), raw);
+    }
+    Ok((found, newest))
+}
+
+/// One problem for each topic and reason.
+fn unreadable(
+    catalog: &Catalog,
+    options: &KafkaOptions,
+    newest: Newest,
+    now: Timestamp,
+) -> Vec<Problem> {
+    let mut told: BTreeMap<(String, HoleReason), Problem> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for (partition, messages) in newest {
+        let format = options.topics[partition.options].format.clone();
+        let decoded =
+            MessageDecoder::new(catalog, format).map(|mut decoder| decoder.decode(messages, now));
+        match decoded {
+            Err(what) => problems.push(Problem {
+                what,
+                remedy: "correct the topic's format".into(),
+            }),
+            Ok(Err(error)) => problems.push(Problem {
+                what: error.to_string(),
+                remedy: "correct the schemas".into(),
+            }),
+            Ok(Ok(chunk)) => {
+                for hole in chunk.holes {
+                    told.entry((partition.topic.clone(), hole.reason))
+                        .or_insert(Problem {
+                            what: format!(
+                                "the newest message of `{}`, partition {}, cannot be read: {}",
+                                partition.topic, partition.number, hole.message
+                            ),
+                            remedy: "correct the topic's `format`, or the schema of its table"
+                                .into(),
+                        });
+                }
+            }
+        }
+    }
+    problems.extend(told.into_values());
+    problems
+}
+
+fn failed(options: &KafkaOptions, consumer: &Consumer, what: &str) -> InputError {
+    let what = match consumer.context().last() {
+        Some(complaint) => format!("{what}; the client says: {complaint}"),
+        None => what.to_owned(),
+    };
+    refused(
+        options,
+        &what,
+        "see whether the brokers run and are reached",
+    )
+}
+
+fn problem_of(error: InputError) -> Problem {
+    match error {
+        InputError::Refused { what, remedy, .. } => Problem { what, remedy },
+        other => Problem {
+            what: other.to_string(),
+            remedy: "see whether the brokers run and are reached".into(),
+        },
+    }
+}

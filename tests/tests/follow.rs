@@ -1,0 +1,159 @@
+//! Logs that grow: what is appended is read, and a source that falls silent is told once, and once again when it
+//! moves.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use centinel_batch::Limits;
+use centinel_engine::detect::{
+    Detector, DetectorLimits, InputFile, RunOptions, Surroundings, Until, run,
+};
+use centinel_model::{Duration, Finding, Timestamp};
+use centinel_outlet::{LineFile, Message};
+use centinel_state::{FileStore, Store};
+use centinel_tests::{Detection, History, rules, schemas, write_log};
+use data_fixtures::write::JsonLinesWriter;
+use data_fixtures::{Delivered, FaultKind, Record, SECOND, SimulationParameters, Source};
+
+/// A minute of the machine's clock passes with each look at it; after so many it has gone on too long.
+const LOOKS: i64 = 20_000;
+
+#[test]
+fn a_silent_source_is_told_once_and_judged_when_it_moves() {
+    let history = History::simulate(SimulationParameters {
+        seed: 4,
+        orders: 500,
+        faults: FaultKind::ALL.to_vec(),
+        ..SimulationParameters::default()
+    });
+    // The settlement database says nothing after a minute, not even a heartbeat.
+    let silent_from = history.records[0].record.committed_at() + 60 * SECOND;
+    let (late, first): (Vec<Delivered>, Vec<Delivered>) =
+        history.records.iter().copied().partition(|record| {
+            record.source == Source::SettlementDb && record.record.committed_at() > silent_from
+        });
+    assert!(
+        late.iter()
+            .any(|record| !matches!(record.record, Record::Heartbeat(_)))
+    );
+
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log.jsonl");
+    write_log(&log, &first);
+    let catalog = schemas();
+    let rules = rules(&catalog);
+    let store = FileStore::open(
+        &folder.path().join("state"),
+        &catalog.fingerprint(),
+        16 << 20,
+    )
+    .unwrap();
+    let store: Arc<dyn Store> = Arc::new(store);
+    let mut detector = Detector::new(
+        Arc::clone(&catalog),
+        &rules,
+        Arc::clone(&store),
+        DetectorLimits::default(),
+    )
+    .unwrap();
+
+    let (stop, looks) = (AtomicBool::new(false), AtomicI64::new(0));
+    let mut sources: Vec<(String, String, u64)> = Vec::new();
+    let mut confirmed_while_silent = Vec::new();
+    let mut observe = |_: &Detector, messages: &[Message]| {
+        for (_, message) in messages {
+            let value: serde_json::Value = serde_json::from_slice(message).unwrap();
+            if value["schema"] == "centinel/source/1" {
+                let text = |field: &str| value[field].as_str().unwrap().to_owned();
+                sources.push((
+                    text("source"),
+                    text("state"),
+                    value["undetermined"].as_u64().unwrap(),
+                ));
+                if text("source") == "settlement-db" && text("state") == "behind" {
+                    let mut lines = Vec::new();
+                    let mut writer = JsonLinesWriter::default();
+                    late.iter()
+                        .for_each(|record| writer.write(&mut lines, record));
+                    OpenOptions::new()
+                        .append(true)
+                        .open(&log)
+                        .unwrap()
+                        .write_all(&lines)
+                        .unwrap();
+                }
+                if text("state") == "moving" {
+                    stop.store(true, Ordering::Relaxed);
+                }
+            } else if sources.is_empty() {
+                confirmed_while_silent.push(serde_json::from_value::<Finding>(value).unwrap());
+            }
+        }
+    };
+    let now = || {
+        let looked = looks.fetch_add(1, Ordering::Relaxed);
+        if looked > LOOKS {
+            stop.store(true, Ordering::Relaxed);
+        }
+        Timestamp(1_900_000_000_000_000 + looked * 10_000)
+    };
+    let options = RunOptions {
+        inputs: vec![
+            InputFile {
+                name: "log.jsonl".into(),
+                path: log.clone(),
+            }
+            .into(),
+        ],
+        until: Until::Stopped,
+        limits: Limits {
+            max_rows: 500,
+            ..Limits::default()
+        },
+        silent_after: Duration::seconds(5),
+        archive: None,
+        quiet_after: None,
+        backlog: Default::default(),
+    };
+    let mut outlet = LineFile::open(&folder.path().join("findings.jsonl")).unwrap();
+    let surroundings = Surroundings {
+        now: &now,
+        stop: &|| stop.load(Ordering::Relaxed),
+        observe: &mut observe,
+        at_step: &|_| {},
+    };
+    run(&mut detector, &store, &mut outlet, &options, surroundings).unwrap();
+    drop(detector);
+    drop(store);
+
+    let of_settlement: Vec<_> = sources
+        .iter()
+        .filter(|(source, ..)| source == "settlement-db")
+        .collect();
+    assert_eq!(of_settlement.len(), 2, "{sources:?}");
+    assert_eq!(
+        (of_settlement[0].1.as_str(), of_settlement[1].1.as_str()),
+        ("behind", "moving")
+    );
+    assert!(
+        of_settlement[0].2 > 100,
+        "hundreds of orders wait: {sources:?}"
+    );
+    let planted: Vec<String> = history
+        .planted
+        .iter()
+        .map(|planted| planted.key.text())
+        .collect();
+    for finding in &confirmed_while_silent {
+        assert!(planted.contains(&finding.entity_key), "{finding:#?}");
+    }
+
+    // The next run reads what is left; the end is as if nothing had been late.
+    let after = Detection::over(&log, folder.path()).run(&catalog, &rules);
+    assert_eq!(
+        after.certain(&rules, history.end),
+        history.truth(history.end)
+    );
+}
