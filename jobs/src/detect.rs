@@ -16,6 +16,7 @@ use centinel_rules::{Locality, Rule};
 use clap::{Args, ValueEnum};
 
 use crate::audit::{bytes, environment, severity, wanted};
+use crate::catch_up::CatchUp;
 use crate::check::refuse;
 use crate::config::Config;
 use crate::detection::{Detection, Reload};
@@ -157,7 +158,12 @@ impl DetectArguments {
         };
         let stop = stop_when_asked()?;
         let mut told = Told::default();
+        let mut catch_up = CatchUp::default();
+        let backlog = detection.options.backlog.clone();
         let done = detection.run(outlet.as_mut(), &stop, &mut |_, messages| {
+            if let Some(line) = catch_up.look(wall_clock(), backlog.by_input()) {
+                complain(line);
+            }
             if self.junit.is_some() {
                 told.take_in(messages);
             }

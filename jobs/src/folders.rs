@@ -1,6 +1,6 @@
 //! The folders that every job reads: schemas and rules.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use centinel_catalog::{Catalog, Diagnostic};
@@ -24,9 +24,15 @@ pub struct Folders {
 impl Folders {
     /// Reads both folders, or says every mistake on standard error.
     pub fn load(&self) -> Result<(Arc<Catalog>, RuleSet), Status> {
-        let catalog = centinel_catalog::load(&self.schemas).map_err(|list| refuse(&list))?;
+        let catalog = Folders::catalog_of(&self.schemas)?;
         let rules = centinel_rules::load(&self.rules, &catalog).map_err(|list| refuse(&list))?;
-        Ok((Arc::new(catalog), rules))
+        Ok((catalog, rules))
+    }
+
+    /// Reads a folder of schemas, or says every mistake on standard error.
+    pub fn catalog_of(schemas: &Path) -> Result<Arc<Catalog>, Status> {
+        let catalog = centinel_catalog::load(schemas).map_err(|list| refuse(&list))?;
+        Ok(Arc::new(catalog))
     }
 }
 

@@ -1,12 +1,14 @@
 //! `centinel`: stands beside a payment platform, reads what its systems did, and says where money is lost.
 
 mod audit;
+mod catch_up;
 mod check;
 mod config;
 mod detect;
 mod detection;
 mod exit;
 mod folders;
+mod heartbeats;
 mod plan;
 mod printer;
 mod reload;
@@ -39,6 +41,8 @@ enum Job {
     Detect(detect::DetectArguments),
     /// Reads the configuration file, connects to everything that it names, and says each problem with its remedy
     Check(check::CheckArguments),
+    /// Prints what the platform must write at an interval, so that silence can be told from standing still
+    Heartbeats(heartbeats::HeartbeatsArguments),
     /// Judges a snapshot of Parquet files
     Audit(audit::AuditArguments),
     /// Checks, tests and explains rules
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
         Job::Run(arguments) => run::run(&arguments),
         Job::Detect(arguments) => detect::run(&arguments),
         Job::Check(arguments) => check::run(&arguments),
+        Job::Heartbeats(arguments) => heartbeats::run(&arguments),
         Job::Audit(arguments) => audit::run(&arguments),
         Job::Rules(arguments) => rules::run(&arguments),
     }

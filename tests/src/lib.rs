@@ -2,6 +2,7 @@
 #![allow(clippy::panic, reason = "its only users are tests")]
 
 pub mod measure;
+pub mod platform;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -357,17 +358,26 @@ impl Detection {
             &options,
             surroundings,
         )?;
-        let open = detector.open_findings().expect("state is read");
-        let told = std::fs::read_to_string(self.findings()).expect("the findings are read");
-        let lines = told
-            .lines()
-            .map(|line| serde_json::from_str(line).expect("JSON"));
+        let detected = read_detected(&detector, &self.findings());
         Ok(Detected {
-            open,
-            messages: lines.collect(),
             longest_step,
-            holes: detector.holes(),
             archive: report.archive,
+            ..detected
         })
+    }
+}
+
+/// What is open in state, and what was told since it began.
+pub(crate) fn read_detected(detector: &Detector, findings: &Path) -> Detected {
+    let told = std::fs::read_to_string(findings).expect("the findings are read");
+    let lines = told
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"));
+    Detected {
+        open: detector.open_findings().expect("state is read"),
+        messages: lines.collect(),
+        longest_step: 0,
+        holes: detector.holes(),
+        archive: None,
     }
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use centinel_model::Position;
 use sha2::{Digest, Sha256};
 
-use crate::Backlog;
 use crate::hole::KEPT_BYTES;
+use crate::{Backlog, Unit};
 
 /// Whole lines of one input, not yet decoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -227,6 +227,7 @@ impl FileInput {
         Some(Backlog {
             read: self.offset,
             left: length.saturating_sub(self.offset),
+            unit: Unit::Bytes,
         })
     }
 

@@ -47,12 +47,23 @@ pub trait Input: Send {
 }
 
 /// What is left to read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backlog {
-    /// Records read since the start; of a file, bytes from its beginning.
+    /// What was read: records since the start, bytes from the beginning of a file.
     pub read: u64,
-    /// Records (of a file, bytes) that are there and were not read yet.
+    /// What is there and was not read yet.
     pub left: u64,
+    /// What is counted.
+    pub unit: Unit,
+}
+
+/// What a backlog counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Messages of topics.
+    Records,
+    /// Bytes of a file.
+    Bytes,
 }
 
 /// What would keep an input from being read, found before anything runs.

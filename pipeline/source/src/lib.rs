@@ -28,7 +28,7 @@ pub use binlog::{
 pub use decode::Decoder;
 pub use file::{FileInput, InputError, RawChunk, ReadLimits};
 pub use format::{DebeziumOptions, Decimals, Format, IntegerTimes, MessageDecoder, Note};
-pub use input::{Backlog, Input, Problem, Reading, Until};
+pub use input::{Backlog, Input, Problem, Reading, Unit, Until};
 pub use kafka::{
     KafkaInput, KafkaOptions, KafkaProgress, Setting, Start, TopicName, TopicOptions, check_kafka,
 };

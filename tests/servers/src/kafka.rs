@@ -168,6 +168,19 @@ impl Kafka {
         tool(quick(), class, arguments, input)
     }
 
+    /// The command line, for a shell, of one of Kafka's tools, as its own scripts have it.
+    pub fn command_line(class: &str) -> String {
+        let java = installed::program("java");
+        let options = JVM.iter().map(|option| (*option).to_owned());
+        let options: Vec<String> = options.chain(quick().iter().cloned()).collect();
+        format!(
+            "'{}' {} -Xmx256m -cp '{}' {class}",
+            java.display(),
+            options.join(" "),
+            jars()
+        )
+    }
+
     /// What the broker has printed since it was first started.
     pub fn log(&self) -> String {
         self.server.log_from(0)

@@ -3,27 +3,36 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use centinel_model::Positions;
+use centinel_model::{Positions, Timestamp};
 use centinel_source::Backlog;
 
 /// Shared between the threads of a run and those who look on.
 #[derive(Clone, Debug, Default)]
 pub struct SharedBacklog(Arc<Mutex<Shown>>);
 
+/// Where reading of one input stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// What is left to read; none for an input that cannot tell.
+    pub backlog: Option<Backlog>,
+    /// The newest commit time among what was read; [`Timestamp::MIN`] before the first.
+    pub newest: Timestamp,
+}
+
 #[derive(Debug, Default)]
 struct Shown {
-    backlog: BTreeMap<String, Backlog>,
+    inputs: BTreeMap<String, Standing>,
     durable: Positions,
 }
 
 impl SharedBacklog {
-    /// What is left to read, by input; only inputs that can tell.
-    pub fn by_input(&self) -> BTreeMap<String, Backlog> {
-        self.lock().backlog.clone()
+    /// Where reading stands, by input.
+    pub fn by_input(&self) -> BTreeMap<String, Standing> {
+        self.lock().inputs.clone()
     }
 
-    pub(super) fn show(&self, input: &str, backlog: Backlog) {
-        self.lock().backlog.insert(input.to_owned(), backlog);
+    pub(super) fn show(&self, input: &str, standing: Standing) {
+        self.lock().inputs.insert(input.to_owned(), standing);
     }
 
     pub(super) fn durable(&self) -> Positions {

@@ -38,8 +38,8 @@ mod stages;
 mod stall;
 mod unreached;
 
-pub use backlog::SharedBacklog;
-pub use centinel_source::{InputFile, InputOptions, Until};
+pub use backlog::{SharedBacklog, Standing};
+pub use centinel_source::{Backlog, InputFile, InputOptions, Unit, Until};
 pub use detector::{Counters, Detector, DetectorLimits, Prepared};
 pub use horizon::Horizons;
 pub use messages::{

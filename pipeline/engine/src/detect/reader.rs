@@ -8,7 +8,7 @@ use centinel_catalog::Catalog;
 use centinel_model::{DecodedChunk, LineContent, MicroBatch, Positions, Timestamp};
 use centinel_source::{Input, InputOptions, Reading, Until};
 
-use super::backlog::SharedBacklog;
+use super::backlog::{SharedBacklog, Standing};
 use super::stages::Stopwatch;
 use crate::EngineError;
 
@@ -99,9 +99,11 @@ impl Reader {
         let durable = self.backlog.durable();
         for opened in &mut self.inputs {
             opened.input.durable(&durable);
-            if let Some(backlog) = opened.input.backlog() {
-                self.backlog.show(opened.input.name(), backlog);
-            }
+            let standing = Standing {
+                backlog: opened.input.backlog(),
+                newest: opened.newest,
+            };
+            self.backlog.show(opened.input.name(), standing);
         }
     }
 

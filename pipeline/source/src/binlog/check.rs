@@ -189,10 +189,8 @@ async fn heartbeat_table(
     if server.rows(&query).await?.is_empty() {
         problems.push(Problem::new(
             format!("the heartbeat table `{table}` does not exist, or the user may not see it"),
-            format!(
-                "create it on the primary, such as CREATE TABLE {table} (id INT PRIMARY KEY, at TIMESTAMP(6)), \
-                 write to it at an interval, and run GRANT SELECT on it to the user"
-            ),
+            "run what `centinel heartbeats` prints for this source on the primary, and GRANT SELECT on the table to \
+             the user",
         ));
     }
     Ok(())

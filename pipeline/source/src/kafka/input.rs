@@ -17,7 +17,7 @@ use super::gap::{self, Resumption};
 use super::options::{KafkaOptions, KafkaProgress, Start};
 use super::partition::{Lost, Partition, Polled};
 use crate::format::MessageDecoder;
-use crate::{Backlog, Input, InputError, Reading, Until};
+use crate::{Backlog, Input, InputError, Reading, Unit, Until};
 
 /// How often offsets are shown to the brokers.
 const SHOWN_EVERY: Duration = Duration::from_secs(5);
@@ -287,6 +287,7 @@ impl Input for KafkaInput {
         Some(Backlog {
             read: self.read,
             left: left.sum(),
+            unit: Unit::Records,
         })
     }
 }

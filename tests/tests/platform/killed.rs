@@ -1,0 +1,51 @@
+//! Centinel itself is killed, at every step of a commit and at any moment.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use centinel_tests::platform::Platform;
+use data_fixtures::Draw;
+
+use crate::{assert_true, history, judged_by, watching};
+
+const KILLS: usize = 24;
+const SIGKILL: i32 = 9;
+
+#[test]
+fn killed_at_every_step_it_goes_on_as_if_nothing_had_been() {
+    let mut platform = Platform::start();
+    let history = history(24, 1_000);
+    let judged = judged_by(platform.schemas());
+    let folder = tempfile::tempdir().unwrap();
+    let addresses = platform.addresses();
+    let mut draw = Draw::new(5, 0);
+    let mut kills = 0;
+    let parts = history
+        .records
+        .chunks(history.records.len().div_ceil(KILLS + 2));
+    for (number, part) in parts.enumerate() {
+        platform.live(part);
+        let step = ["prepared", "committed", "delivered", "moment"][number % 4];
+        let mut child = Command::new(env!("CARGO_BIN_EXE_watch_until_killed"))
+            .args([folder.path(), platform.schemas()])
+            .args([&addresses.mariadb.to_string(), &addresses.kafka])
+            .args([&addresses.user.0, &addresses.user.1])
+            .args([step, &draw.below(4).to_string()])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        if step == "moment" {
+            std::thread::sleep(Duration::from_millis(300 + draw.below(700)));
+            child.kill().unwrap();
+        }
+        let status = child.wait().unwrap();
+        assert_eq!(status.signal(), Some(SIGKILL), "{step}: {status}");
+        kills += 1;
+    }
+    assert!(kills >= KILLS, "{kills}");
+    platform.say_that_it_ended(history.end);
+    let watching = watching(addresses.inputs(), folder.path(), &judged, &history);
+    let detected = watching.run(&|_| {}, |_| {}).unwrap();
+    assert_true(&detected, &judged.1, &history);
+}
