@@ -123,27 +123,28 @@ impl Platform {
         self.schemas.path()
     }
 
-    /// Commits and publishes these records, in the order of each source.
+    /// Commits and publishes these records. The databases share a server, whose log has one order: rows must come in
+    /// the order of their commit times ([`in_commit_order`]).
     pub fn live(&mut self, records: &[Delivered]) {
+        let mut script = Vec::new();
         for record in records {
             match (&record.record, record.source) {
                 (Record::Event(_), _) | (Record::Heartbeat(_), Source::BusinessEvents) => {
                     self.publish(record);
                 }
                 (_, source) => {
-                    let (writer, sql) = self.sql.entry(source).or_default();
-                    writer.write(sql, record);
+                    let (writer, open) = self.sql.entry(source).or_default();
+                    writer.write(open, record);
+                    // Transactions of several sources are not mixed; one that is open waits for its rest.
+                    if !matches!(&record.record, Record::Change(change) if !change.last) {
+                        script.append(open);
+                    }
                 }
             }
         }
-        // A database commits in an order of its own. What is still open there waits for its rest.
-        for (_, sql) in self.sql.values_mut() {
-            let whole = whole_transactions(sql);
-            let sql: Vec<u8> = sql.drain(..whole).collect();
-            if !sql.is_empty() {
-                let text = String::from_utf8(sql).expect("the writer writes UTF-8");
-                self.mariadb.execute(&text);
-            }
+        if !script.is_empty() {
+            let script = String::from_utf8(script).expect("the writer writes UTF-8");
+            self.mariadb.execute(&script);
         }
         self.producer
             .flush(LONG)
@@ -250,22 +251,11 @@ fn test_schemas() -> tempfile::TempDir {
     copy
 }
 
-/// How much of it is whole transactions.
-fn whole_transactions(sql: &[u8]) -> usize {
-    let (mut whole, mut open, mut place) = (0, false, 0);
-    for line in sql.split_inclusive(|byte| *byte == b'\n') {
-        place += line.len();
-        match line {
-            b"BEGIN;\n" => open = true,
-            b"COMMIT;\n" => open = false,
-            _ => {}
-        }
-        // A time that is set belongs to what follows it.
-        if !open && !line.starts_with(b"SET TIMESTAMP") {
-            whole = place;
-        }
-    }
-    whole
+/// The same records by the time of their commit, each source in its own order.
+pub fn in_commit_order(records: &[Delivered]) -> Vec<Delivered> {
+    let mut records = records.to_vec();
+    records.sort_by_key(|record| record.record.committed_at());
+    records
 }
 
 /// The events of a table as texts, without those of its messages that came twice.
@@ -452,7 +442,10 @@ impl Watching<'_> {
             backlog: Default::default(),
         };
         std::thread::scope(|scope| {
-            scope.spawn(|| meanwhile(&|| read.load(Ordering::Relaxed)));
+            scope.spawn(|| {
+                let _told = TellsPanic(&done);
+                meanwhile(&|| read.load(Ordering::Relaxed));
+            });
             let surroundings = Surroundings {
                 now: &wall_clock,
                 stop: &|| done.load(Ordering::Relaxed) || began.elapsed() > LONG,
@@ -480,6 +473,17 @@ impl Watching<'_> {
             InputOptions::Binlog(options) => self.catalog.source_id(&options.source),
             InputOptions::Kafka(options) => self.catalog.source_id(&options.source),
             InputOptions::File(_) => None,
+        }
+    }
+}
+
+/// Ends the run when the thread that holds it panics; the scope then passes the panic on.
+struct TellsPanic<'a>(&'a AtomicBool);
+
+impl Drop for TellsPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use centinel_tests::platform::Platform;
 use data_fixtures::Draw;
@@ -20,7 +20,7 @@ fn killed_at_every_step_it_goes_on_as_if_nothing_had_been() {
     let folder = tempfile::tempdir().unwrap();
     let addresses = platform.addresses();
     let mut draw = Draw::new(5, 0);
-    let mut kills = 0;
+    let (mut kills, mut at_steps) = (0, 0);
     let parts = history
         .records
         .chunks(history.records.len().div_ceil(KILLS + 2));
@@ -31,12 +31,22 @@ fn killed_at_every_step_it_goes_on_as_if_nothing_had_been() {
             .args([folder.path(), platform.schemas()])
             .args([&addresses.mariadb.to_string(), &addresses.kafka])
             .args([&addresses.user.0, &addresses.user.1])
-            .args([step, &draw.below(4).to_string()])
+            .args([step, &draw.below(2).to_string()])
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        if step == "moment" {
-            std::thread::sleep(Duration::from_millis(300 + draw.below(700)));
+        let moment = match step {
+            "moment" => Duration::from_millis(300 + draw.below(700)),
+            // It kills itself, unless so many commits do not come.
+            _ => Duration::from_secs(5),
+        };
+        let begun = Instant::now();
+        while child.try_wait().unwrap().is_none() && begun.elapsed() < moment {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let itself = child.try_wait().unwrap().is_some();
+        at_steps += usize::from(itself);
+        if !itself {
             child.kill().unwrap();
         }
         let status = child.wait().unwrap();
@@ -44,6 +54,7 @@ fn killed_at_every_step_it_goes_on_as_if_nothing_had_been() {
         kills += 1;
     }
     assert!(kills >= KILLS, "{kills}");
+    assert!(at_steps > KILLS / 3, "{at_steps} at a step of a commit");
     platform.say_that_it_ended(history.end);
     let watching = watching(addresses.inputs(), folder.path(), &judged, &history);
     let detected = watching.run(&|_| {}, |_| {}).unwrap();

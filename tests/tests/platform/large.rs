@@ -31,7 +31,7 @@ fn a_transaction_of_a_million_rows_is_judged_whole_and_once() {
         .run(&|_| {}, |_| {
             let bad = BAD.map(|number| number.to_string()).join(", ");
             platform.mariadb.execute(&format!(
-                "INSERT INTO payment_db.payment SELECT CONCAT('P', seq), CONCAT('E', seq), 'M1', 'B', 'WX',
+                "USE payment_db; INSERT INTO payment SELECT CONCAT('P', seq), CONCAT('E', seq), 'M1', 'B', 'WX',
                  IF(seq IN ({bad}), -1, 10), 'PAID', 'someone', NULL, NOW(6), NOW(6) FROM seq_1_to_{ROWS}"
             ));
             platform.mariadb.execute(&format!(

@@ -16,21 +16,28 @@ use centinel_catalog::Catalog;
 use centinel_engine::detect::InputOptions;
 use centinel_model::Verdict;
 use centinel_rules::Rule;
-use centinel_tests::platform::{Watching, wall_clock};
+use centinel_tests::platform::{Watching, in_commit_order, wall_clock};
 use centinel_tests::{Detected, Found, History, rules};
 use data_fixtures::{FaultKind, SECOND, SimulationParameters};
 
 /// A history that begins behind the present: a database does not let time go back.
 fn history(seed: u64, orders: u64) -> History {
-    History::simulate(SimulationParameters {
+    history_from(seed, orders, (wall_clock().0 / SECOND + 120) * SECOND)
+}
+
+/// A history that begins at a time, in microseconds since 1970.
+fn history_from(seed: u64, orders: u64, start: i64) -> History {
+    let mut history = History::simulate(SimulationParameters {
         seed,
         orders,
-        start: (wall_clock().0 / SECOND + 120) * SECOND,
+        start,
         fault_share: 100,
         faults: FaultKind::ALL.to_vec(),
         heartbeat_every: 10 * SECOND,
         ..SimulationParameters::default()
-    })
+    });
+    history.records = in_commit_order(&history.records);
+    history
 }
 
 /// The schemas in a folder, and the shipped rules.

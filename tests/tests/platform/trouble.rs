@@ -59,7 +59,7 @@ fn a_source_that_is_silent_hides_nothing_and_makes_nothing_false() {
     let history = history(23, 1_000);
     let judged = judged_by(platform.schemas());
     let folder = tempfile::tempdir().unwrap();
-    let silent = |record: &&Delivered| record.source == Source::SettlementDb;
+    let silent = |record: &&Delivered| record.source == Source::BusinessEvents;
     let (held, others): (Vec<&Delivered>, Vec<&Delivered>) =
         history.records.iter().partition(silent);
     let copied =
@@ -84,7 +84,7 @@ fn a_source_that_is_silent_hides_nothing_and_makes_nothing_false() {
                 assert!(began.elapsed() < LONG, "{} of {changes} were read", read());
                 std::thread::sleep(Duration::from_millis(20));
             }
-            // Everybody else has long said that nothing more comes; settlements come all the same.
+            // The databases have long said that nothing more comes; events come all the same.
             platform.live(&held);
             platform.say_that_it_ended(history.end);
         })
