@@ -1,5 +1,6 @@
 //! Changes that a tool reads from the databases and publishes: when it starts again it publishes stretches twice.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use centinel_engine::detect::InputOptions;
@@ -58,13 +59,16 @@ fn publish(kafka: &Kafka, delivered: &[Delivered], end: i64) {
         source,
         record: Record::Heartbeat(end + 10_000_000),
     });
-    for part in delivered
-        .chunks(delivered.len().div_ceil(10))
-        .chain([&words_at_last[..]])
-    {
+    let send = |topic: &str, key: &[u8], message: &[u8]| {
+        let sent = BaseRecord::to(topic).key(key).payload(message);
+        producer.send(sent).map_err(|(error, _)| error).unwrap();
+        producer.poll(Duration::ZERO);
+    };
+    let parts = delivered.chunks(delivered.len().div_ceil(20));
+    for part in parts.chain([&words_at_last[..]]) {
+        let mut beats: BTreeMap<Source, &Delivered> = BTreeMap::new();
         for record in part {
             let (mut message, mut key) = (Vec::new(), Vec::new());
-            let mut topic = record.source.name().to_owned();
             match &record.record {
                 Record::Change(change) => {
                     debezium.write(&mut message, record);
@@ -75,16 +79,20 @@ fn publish(kafka: &Kafka, delivered: &[Delivered], end: i64) {
                     event.row.primary_key().push_text(&mut key);
                 }
                 Record::Heartbeat(_) => {
-                    // A heartbeat counts for what stands in the topics when it is read.
-                    producer.flush(LONG).unwrap();
-                    lines.write(&mut message, record);
-                    topic = words(record.source);
+                    beats.insert(record.source, record);
+                    continue;
                 }
             }
             message.pop();
-            let sent = BaseRecord::to(&topic).key(&key).payload(&message);
-            producer.send(sent).map_err(|(error, _)| error).unwrap();
-            producer.poll(Duration::ZERO);
+            send(record.source.name(), &key, &message);
+        }
+        // A heartbeat counts for what stands in the topics when it is read.
+        producer.flush(LONG).unwrap();
+        for (source, beat) in beats {
+            let mut message = Vec::new();
+            lines.write(&mut message, beat);
+            message.pop();
+            send(&words(source), b"", &message);
         }
         producer.flush(LONG).unwrap();
     }
