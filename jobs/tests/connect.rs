@@ -102,6 +102,8 @@ impl Drop for Background {
 fn from_running_servers_to_a_first_finding() {
     let (mariadb, kafka) = (MariaDb::start(&[]), Kafka::start());
     let terminal = Terminal::new(&mariadb, &kafka);
+    // The README makes this user itself.
+    mariadb.execute(&format!("DROP USER '{}'@'%'", mariadb.user()));
     let blocks = blocks("Connect your platform");
     assert!(blocks.len() >= 7, "{blocks:#?}");
     let mut detection = None;
