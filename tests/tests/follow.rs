@@ -1,17 +1,20 @@
 //! Logs that grow: what is appended is read, and a source that falls silent is told once, and once again when it
-//! moves.
+//! moves. A run that follows them comes to its end when nothing changes any more, and when something fails.
 
 use std::fs::OpenOptions;
-use std::io::Write;
-use std::sync::Arc;
+use std::io::{self, Write};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, mpsc};
 
 use centinel_batch::Limits;
+use centinel_engine::EngineError;
 use centinel_engine::detect::{
-    Detector, DetectorLimits, InputFile, RunOptions, Surroundings, Until, run,
+    Detector, DetectorLimits, InputFile, RunOptions, RunReport, Surroundings, Until, run,
 };
 use centinel_model::{Duration, Finding, Timestamp};
-use centinel_outlet::{LineFile, Message};
+use centinel_outlet::archive::ArchiveOptions;
+use centinel_outlet::{LineFile, LineWriter, Message, Outlet};
 use centinel_state::{FileStore, Store};
 use centinel_tests::{Detection, History, rules, schemas, write_log};
 use data_fixtures::write::JsonLinesWriter;
@@ -155,5 +158,117 @@ fn a_silent_source_is_told_once_and_judged_when_it_moves() {
     assert_eq!(
         after.certain(&rules, history.end),
         history.truth(history.end)
+    );
+}
+
+/// Many times what the runs below take; one that has not ended then never ends.
+const LONGEST: std::time::Duration = std::time::Duration::from_secs(120);
+/// Far more micro-batches than stand between the thread that reads and the one that judges.
+const BATCH_ROWS: usize = 20;
+
+/// Follows a log that does not grow, and is never told to stop: how that ends.
+fn followed(
+    folder: &Path,
+    outlet: impl Outlet + Send + 'static,
+    quiet_after: Option<std::time::Duration>,
+    archive: Option<ArchiveOptions>,
+) -> Result<RunReport, EngineError> {
+    let log = folder.join("log.jsonl");
+    let history = History::simulate(SimulationParameters {
+        seed: 6,
+        orders: 100,
+        faults: FaultKind::ALL.to_vec(),
+        ..SimulationParameters::default()
+    });
+    write_log(&log, &history.records);
+    let options = RunOptions {
+        inputs: vec![
+            InputFile {
+                name: "log.jsonl".into(),
+                path: log,
+            }
+            .into(),
+        ],
+        until: Until::Stopped,
+        limits: Limits {
+            max_rows: BATCH_ROWS,
+            ..Limits::default()
+        },
+        silent_after: Duration::seconds(3_600),
+        archive,
+        quiet_after,
+        backlog: Default::default(),
+    };
+    let state = folder.join("state");
+    let (ended, end) = mpsc::channel();
+    std::thread::spawn(move || {
+        let catalog = schemas();
+        let store = FileStore::open(&state, &catalog.fingerprint(), 16 << 20).unwrap();
+        let store: Arc<dyn Store> = Arc::new(store);
+        let limits = DetectorLimits::default();
+        let rules = rules(&catalog);
+        let mut detector = Detector::new(catalog, &rules, Arc::clone(&store), limits).unwrap();
+        let surroundings = Surroundings {
+            now: &|| Timestamp(1_900_000_000_000_000),
+            stop: &|| false,
+            observe: &mut |_, _| {},
+            at_step: &|_| {},
+        };
+        let mut outlet = outlet;
+        let done = run(&mut detector, &store, &mut outlet, &options, surroundings);
+        let _ = ended.send(done);
+    });
+    end.recv_timeout(LONGEST)
+        .expect("the run hangs: it has not ended")
+}
+
+#[test]
+fn a_run_ends_when_nothing_has_changed_for_long_enough() {
+    let folder = tempfile::tempdir().unwrap();
+    let quiet_after = Some(std::time::Duration::from_millis(300));
+    let outlet = LineFile::open(&folder.path().join("findings.jsonl")).unwrap();
+    let report = followed(folder.path(), outlet, quiet_after, None).unwrap();
+    assert!(report.batches > 10, "{}", report.batches);
+}
+
+/// Takes nothing.
+struct Broken;
+
+impl Write for Broken {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::Error::other("nobody listens"))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_run_ends_when_its_findings_cannot_be_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let failed = followed(folder.path(), LineWriter(Broken), None, None).unwrap_err();
+    assert!(matches!(failed, EngineError::Outlet(_)), "{failed}");
+}
+
+#[test]
+fn a_run_ends_when_its_archive_takes_nothing_and_its_spool_is_full() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = ArchiveOptions {
+        segment_bytes: 20_000,
+        spool_limit: 60_000,
+        patience: std::time::Duration::from_millis(300),
+        ..ArchiveOptions::new(
+            // Nothing can be made there.
+            "file:///proc/self/archive".into(),
+            folder.path().join("state").join("archive"),
+        )
+    };
+    let outlet = LineFile::open(&folder.path().join("findings.jsonl")).unwrap();
+    let failed = followed(folder.path(), outlet, None, Some(archive)).unwrap_err();
+    assert!(matches!(failed, EngineError::Archive(_)), "{failed}");
+    assert!(
+        failed.to_string().contains("its limit is 60000"),
+        "{failed}"
     );
 }

@@ -2,6 +2,7 @@
 //! with little between them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -110,10 +111,16 @@ pub fn run(
         observe,
         at_step,
     } = surroundings;
+    let over = AtomicBool::new(false);
+    let stop_reading = || stop() || over.load(Ordering::Relaxed);
     std::thread::scope(|scope| {
+        // However this ends: the thread that reads neither waits for a taker nor goes on by itself.
+        let batches = batches;
+        let _over = Over(&over);
         let named = |name: &str| std::thread::Builder::new().name(name.into());
         let failed = |error: std::io::Error| EngineError::Input(error.to_string());
-        let reading = move || read(&mut reader, &send_batch, now, stop);
+        let stop_reading = &stop_reading;
+        let reading = move || read(&mut reader, &send_batch, now, stop_reading);
         named("read").spawn_scoped(scope, reading).map_err(failed)?;
         let store = Arc::clone(store);
         let committing = move || commit_all(store.as_ref(), outlet, &commits, &send_told, at_step);
@@ -143,6 +150,15 @@ pub fn run(
             archive: loop_.archive.as_ref().map(Archive::status),
         })
     })
+}
+
+/// Says at its end that the run is over.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// What the last delivery reached.
