@@ -26,7 +26,6 @@ use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 use url::Url;
 
-use super::manifests::Files;
 use crate::audit::AuditOptions;
 
 /// Under which name the plans know the archive's object store.
@@ -34,6 +33,10 @@ const STORE: &str = "archive://it/";
 /// What a sort may need beside its rows to write them to files: at most, and as a share of all memory.
 const SPILL_BYTES: usize = 10 << 20;
 const SPILL_SHARE: usize = 16;
+/// A batch may take this share of a thread's memory, for rows of about this size.
+const BATCH_SHARE: usize = 64;
+const ROW_BYTES: usize = 1 << 10;
+const BATCH_ROWS: (usize, usize) = (64, 8_192);
 /// Requests to the object store that are under way together.
 const REQUESTS: usize = 64;
 const ALIVE: &str = "_alive";
@@ -54,6 +57,7 @@ impl Fold {
             .build_arc()?;
         let mut config = SessionConfig::new()
             .with_target_partitions(threads)
+            .with_batch_size(batch_rows(options.memory_bytes / threads))
             .with_collect_statistics(false)
             .with_information_schema(false);
         let execution = &mut config.options_mut().execution;
@@ -74,10 +78,10 @@ impl Fold {
     }
 
     /// Writes the rows of a table to `<folder>/<table>.parquet`; how many there are.
-    pub async fn table(&self, table: &Table, files: &Files, folder: &Path) -> Result<u64> {
+    pub async fn table(&self, table: &Table, files: &[String], folder: &Path) -> Result<u64> {
         let path = folder.join(format!("{}.parquet", table.name));
         let mut out = Writer::create(&path, table.storage_schema())?;
-        if files.names.is_empty() {
+        if files.is_empty() {
             return out.finish();
         }
         let rows = self.rows(table, files).await?;
@@ -91,22 +95,15 @@ impl Fold {
         out.finish()
     }
 
-    async fn rows(&self, table: &Table, files: &Files) -> Result<DataFrame> {
+    async fn rows(&self, table: &Table, files: &[String]) -> Result<DataFrame> {
         let schema = archive_schema(table).map_err(DataFusionError::Execution)?;
         let options = ParquetReadOptions {
             schema: Some(&schema),
             ..ParquetReadOptions::default()
         };
-        let urls = files.names.iter().map(|name| self.url(name));
+        let urls = files.iter().map(|name| self.url(name));
         let urls: Vec<String> = urls.collect::<Result<_>>()?;
         let changes = self.context.read_parquet(urls, options).await?;
-        let found = changes.clone().count().await? as u64;
-        if found != files.rows {
-            let promised = files.rows;
-            return Err(DataFusionError::Execution(format!(
-                "its files hold {found} changes, and their manifests say {promised}"
-            )));
-        }
         let at = ScalarValue::TimestampMicrosecond(Some(self.at.0), None);
         newest(
             table,
@@ -128,6 +125,12 @@ impl Fold {
         segments.map_err(|()| DataFusionError::Execution(format!("{STORE} has no path")))?;
         Ok(url.into())
     }
+}
+
+/// Fewer rows at a time where there is little memory: none of them waits in a file before it was read.
+fn batch_rows(memory_bytes: usize) -> usize {
+    let (least, most) = BATCH_ROWS;
+    (memory_bytes / BATCH_SHARE / ROW_BYTES).clamp(least, most)
 }
 
 /// Column `index` of the table, while its rows are folded.

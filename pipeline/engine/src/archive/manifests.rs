@@ -2,27 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use centinel_catalog::Catalog;
+use centinel_catalog::{Catalog, Table};
 use centinel_model::{TableId, Timestamp};
 use centinel_outlet::archive::{
-    ARCHIVE_SCHEMA, IDENTITY_OBJECT, IDENTITY_SCHEMA, Identity, Location, MANIFEST_FOLDER, Manifest,
+    ARCHIVE_SCHEMA, IDENTITY_OBJECT, IDENTITY_SCHEMA, Identity, Location, MANIFEST_FOLDER,
+    Manifest, ManifestFile, archive_schema,
 };
 use futures::{StreamExt, TryStreamExt};
+
+use super::verify::Promised;
 
 /// Manifests that are asked for at a time.
 const ASKED_AT_ONCE: usize = 32;
 
 /// The segments in which everything up to a moment stands, in order.
 pub(super) struct Segments(Vec<Manifest>);
-
-/// The files of one table.
-#[derive(Default)]
-pub(super) struct Files {
-    /// Below the archive's root.
-    pub names: Vec<String>,
-    /// How many changes they hold.
-    pub rows: u64,
-}
 
 impl Segments {
     /// Reads manifests in order until every source of these tables has been archived up to the moment; an error
@@ -56,43 +50,51 @@ impl Segments {
             };
             check(&manifest, &archive, &schemas, next_change)
                 .map_err(|problem| format!("{}: {problem}", Manifest::name(manifest.number)))?;
-            next_change += manifest.changes;
+            next_change = manifest.first_change.saturating_add(manifest.changes);
             behind = lagging(&sources, Some(&manifest), at)?;
             segments.push(manifest);
         }
         Ok(Segments(segments))
     }
 
-    /// The files of a table that may hold changes up to the moment, each there and of its size.
+    /// The files of a table that may hold changes up to the moment, by their names below the archive's root; each is
+    /// there and is the one that was written.
     pub async fn files(
         &self,
         location: &Location,
-        table: &str,
+        table: &Table,
         at: Timestamp,
-    ) -> Result<Files, String> {
-        let listed = location.list(&format!("table={table}")).await?;
+    ) -> Result<Vec<String>, String> {
+        let listed = location.list(&format!("table={}", table.name)).await?;
         let present: BTreeMap<String, u64> = listed.into_iter().collect();
-        let mut files = Files::default();
-        for file in self.0.iter().flat_map(|segment| &segment.files) {
-            let hour = Timestamp::parse(&file.hour).map_err(|error| error.to_string())?;
-            if file.table != table || hour > at {
-                continue;
-            }
-            match present.get(&file.path) {
-                Some(size) if *size == file.bytes => {
-                    files.names.push(file.path.clone());
-                    files.rows += file.rows;
+        let mut files = Vec::new();
+        for segment in &self.0 {
+            let end = segment.first_change.saturating_add(segment.changes);
+            let changes = segment.first_change..end;
+            for file in &segment.files {
+                let hour = Timestamp::parse(&file.hour).map_err(|error| error.to_string())?;
+                if file.table != table.name || hour > at {
+                    continue;
                 }
-                Some(size) => {
-                    return Err(format!(
-                        "{} has {size} bytes, its manifest says {}: put the file back that was written",
-                        file.path, file.bytes
-                    ));
-                }
-                None => return Err(format!("{} is missing: put it back", file.path)),
+                is_whole(file, &present)?;
+                let changes = changes.clone();
+                files.push(Promised {
+                    file,
+                    hour,
+                    changes,
+                });
             }
         }
-        Ok(files)
+        let schema = archive_schema(table)?;
+        futures::stream::iter(&files)
+            .map(|promised| promised.check(location, &schema))
+            .buffered(ASKED_AT_ONCE)
+            .try_collect::<()>()
+            .await?;
+        Ok(files
+            .iter()
+            .map(|promised| promised.file.path.clone())
+            .collect())
     }
 
     /// Why these tables may lack rows, where one of their sources was not read from its beginning.
@@ -143,6 +145,17 @@ impl Segments {
     }
 }
 
+fn is_whole(file: &ManifestFile, present: &BTreeMap<String, u64>) -> Result<(), String> {
+    match present.get(&file.path) {
+        Some(size) if *size == file.bytes => Ok(()),
+        Some(size) => Err(format!(
+            "{} has {size} bytes, its manifest says {}: put the file back that was written",
+            file.path, file.bytes
+        )),
+        None => Err(format!("{} is missing: put it back", file.path)),
+    }
+}
+
 async fn identity(location: &Location) -> Result<String, String> {
     let bytes = location.get(IDENTITY_OBJECT).await?;
     let bytes = bytes.ok_or_else(|| format!("{} holds no archive", location.shown()))?;
@@ -173,7 +186,15 @@ async fn manifest(location: &Location, number: u64) -> Result<Manifest, String> 
     let bytes = location.get(&name).await?;
     let bytes =
         bytes.ok_or_else(|| format!("{name} is missing, and later ones are there: put it back"))?;
-    serde_json::from_slice(&bytes).map_err(|error| format!("{name}: {error}"))
+    let manifest: Manifest =
+        serde_json::from_slice(&bytes).map_err(|error| format!("{name}: {error}"))?;
+    match manifest.number == number {
+        true => Ok(manifest),
+        false => Err(format!(
+            "{name} is the manifest of segment {}: put back the one that was written there",
+            manifest.number
+        )),
+    }
 }
 
 fn check(

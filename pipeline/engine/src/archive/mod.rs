@@ -1,11 +1,12 @@
 //! The audit of the archive: the tables as they were at a moment, rebuilt from all changes up to then.
 //!
 //! Manifests are read in order until every source that the rules depend on has been archived up to that moment
-//! ([`manifests`]); each table's changes are folded to its rows ([`fold`]); what comes of it is a snapshot,
-//! which is audited as any other.
+//! ([`manifests`]); their files are looked at ([`verify`]), and each table's changes are folded to its rows
+//! ([`fold`]); what comes of it is a snapshot, which is audited as any other.
 
 mod fold;
 mod manifests;
+mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -105,7 +106,7 @@ fn rebuild(
         let mut rows = BTreeMap::new();
         for id in tables {
             let table = catalog.table(*id);
-            let files = segments.files(&location, &table.name, archive.at).await?;
+            let files = segments.files(&location, table, archive.at).await?;
             let folded = fold.table(table, &files, folder).await;
             let count = folded.map_err(|error| format!("{}: {error}", table.name))?;
             rows.insert(table.name.clone(), TableRows { rows: count });

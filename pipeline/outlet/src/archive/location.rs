@@ -2,14 +2,26 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
+use object_store::aws::AmazonS3Builder;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use object_store::{
+    ObjectStore, ObjectStoreExt, ObjectStoreScheme, PutMode, PutOptions, RetryConfig,
+};
 use url::Url;
+
+use super::failure::understand;
+
+/// How often, and how long, a request of the archive's writer is repeated before it is told: it asks again itself,
+/// and meanwhile says why.
+const WRITER_RETRIES: usize = 3;
+const WRITER_RETRIES_FOR: Duration = Duration::from_secs(10);
 
 /// An archive's folder or prefix; objects are named below it.
 #[derive(Clone)]
@@ -26,6 +38,27 @@ impl Location {
     /// that `object_store` knows, such as `aws_endpoint`; names of environment variables will do. An endpoint
     /// without TLS needs `aws_allow_http`. Nothing is asked of the store yet.
     pub fn open(location: &str, options: &[(String, String)]) -> Result<Location, String> {
+        Location::open_with(location, options, RetryConfig::default())
+    }
+
+    /// The same, for who would rather be told soon than wait.
+    pub(super) fn open_to_write(
+        location: &str,
+        options: &[(String, String)],
+    ) -> Result<Location, String> {
+        let retry = RetryConfig {
+            max_retries: WRITER_RETRIES,
+            retry_timeout: WRITER_RETRIES_FOR,
+            ..RetryConfig::default()
+        };
+        Location::open_with(location, options, retry)
+    }
+
+    fn open_with(
+        location: &str,
+        options: &[(String, String)],
+        retry: RetryConfig,
+    ) -> Result<Location, String> {
         let refuse = |problem: String| format!("{location}: {problem}");
         let url = match Url::parse(location) {
             Ok(url) if location.contains("://") => url,
@@ -46,10 +79,10 @@ impl Location {
             ),
             _ => None,
         };
-        let (store, root) = object_store::parse_url_opts(&url, options.iter().cloned())
+        let (store, root) = store_of(&url, options, retry)
             .map_err(|error| refuse(format!("cannot be opened: {error}")))?;
         Ok(Location {
-            store: store.into(),
+            store,
             root,
             shown: location.trim_end_matches('/').to_owned(),
             local,
@@ -69,8 +102,10 @@ impl Location {
     /// The names and sizes of all objects below a folder of the archive.
     pub async fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, String> {
         let listed = self.store.list(Some(&self.path(folder)));
-        let failed = |error| format!("{}/{folder}: {error}", self.shown);
-        let objects: Vec<_> = listed.try_collect().await.map_err(failed)?;
+        let objects: Vec<_> = listed
+            .try_collect()
+            .await
+            .map_err(|error| self.failed(folder, &error))?;
         let names = objects.into_iter().filter_map(|object| {
             let name: Path = object.location.prefix_match(&self.root)?.collect();
             Some((name.to_string(), object.size))
@@ -89,8 +124,50 @@ impl Location {
         match read.await {
             Ok(bytes) => Ok(Some(bytes)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(format!("{}/{name}: {error}", self.shown)),
+            Err(error) => Err(self.failed(name, &error)),
         }
+    }
+
+    /// Some bytes of an object that is there.
+    pub async fn get_range(&self, name: &str, range: Range<u64>) -> Result<Bytes, String> {
+        let read = self.store.get_range(&self.path(name), range).await;
+        read.map_err(|error| self.failed(name, &error))
+    }
+
+    fn failed(&self, name: &str, error: &object_store::Error) -> String {
+        let (_, why) = understand(error);
+        format!("{}/{name}: {why}", self.shown)
+    }
+
+    /// Lists as little as can be.
+    pub(super) async fn look(&self) -> object_store::Result<()> {
+        let Some(folder) = self.local.clone() else {
+            let first = self.store.list(Some(&self.root)).next().await;
+            return first.transpose().map(|_| ());
+        };
+        // The store would go down into every folder.
+        let listed = tokio::task::spawn_blocking(move || std::fs::read_dir(folder).map(|_| ()));
+        match listed.await? {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(object_store::Error::Generic {
+                    store: "folder",
+                    source: error.into(),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Creates an object as [`create`](Location::create) does; an error also when there is one of its name.
+    pub(super) async fn try_create(&self, name: &str, bytes: Bytes) -> object_store::Result<()> {
+        let (path, options) = (self.path(name), PutOptions::from(PutMode::Create));
+        self.store.put_opts(&path, bytes.into(), options).await?;
+        Ok(())
+    }
+
+    /// Removes an object.
+    pub(super) async fn delete(&self, name: &str) -> object_store::Result<()> {
+        self.store.delete(&self.path(name)).await
     }
 
     /// Writes an object durably, over one of the same name.
@@ -110,7 +187,7 @@ impl Location {
         match self.store.put_opts(&path, bytes.into(), options).await {
             Ok(_) => {}
             Err(object_store::Error::AlreadyExists { .. }) => return Ok(false),
-            Err(error) => return Err(format!("{}/{name}: {error}", self.shown)),
+            Err(error) => return Err(self.failed(name, &error)),
         }
         if let Some(folder) = &self.local {
             make_durable(folder, name)
@@ -118,6 +195,28 @@ impl Location {
         }
         Ok(true)
     }
+}
+
+fn store_of(
+    url: &Url,
+    options: &[(String, String)],
+    retry: RetryConfig,
+) -> object_store::Result<(Arc<dyn ObjectStore>, Path)> {
+    let (scheme, path) = ObjectStoreScheme::parse(url)?;
+    if scheme != ObjectStoreScheme::AmazonS3 {
+        let (store, path) = object_store::parse_url_opts(url, options.iter().cloned())?;
+        return Ok((store.into(), path));
+    }
+    let mut builder = AmazonS3Builder::new()
+        .with_url(url.as_str())
+        .with_retry(retry);
+    for (name, value) in options {
+        // Options of other programs stand among them: the environment's.
+        if let Ok(known) = name.to_ascii_lowercase().parse() {
+            builder = builder.with_config(known, value);
+        }
+    }
+    Ok((Arc::new(builder.build()?), path))
 }
 
 /// A file that was written, and the folders that name it.

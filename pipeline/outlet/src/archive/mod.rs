@@ -11,14 +11,18 @@
 //! | `form` | the persisted forms |
 //! | `columns` | a change as a row |
 //! | `location` | the folder or object store |
+//! | `failure` | what an object store's error means |
+//! | `probe` | whether an archive could be kept at a place |
 //! | `spool` | local files of changes on their way |
 //! | `parquet_files` | a segment → Parquet by table and hour |
 //! | `upload` | the thread that brings segments into the store |
 
 mod columns;
+mod failure;
 mod form;
 mod location;
 mod parquet_files;
+mod probe;
 mod spool;
 mod upload;
 
@@ -36,11 +40,13 @@ use sha2::{Digest, Sha256};
 pub use columns::{
     CHANGE, COMMITTED_AT, DELETE, EPOCH, OPERATION, ORDINAL, SEQUENCE, archive_schema, before,
 };
+pub use failure::Obstacle;
 pub use form::{
     ARCHIVE_SCHEMA, IDENTITY_OBJECT, IDENTITY_SCHEMA, Identity, MANIFEST_FOLDER, Manifest,
     ManifestFile, Unread,
 };
 pub use location::Location;
+pub use probe::{Probed, Unusable, probe};
 
 use form::Standing;
 use spool::Spool;
@@ -159,7 +165,7 @@ impl Archive {
             std::fs::create_dir_all(&options.location)
                 .map_err(|error| ArchiveError::Refused(format!("{}: {error}", options.location)))?;
         }
-        let location = Location::open(&options.location, &options.store_options)
+        let location = Location::open_to_write(&options.location, &options.store_options)
             .map_err(ArchiveError::Refused)?;
         let standing = match standing {
             Some(bytes) => Standing::read(bytes).map_err(ArchiveError::Refused)?,

@@ -91,6 +91,8 @@ impl Uploader {
                 shared: known,
             };
             uploads.run();
+            // A file system that hangs must not keep the run from ending.
+            uploads.runtime.shutdown_background();
         };
         let thread = std::thread::Builder::new().name("archive".into());
         let thread = Some(thread.spawn(run)?);
@@ -115,7 +117,14 @@ impl Uploader {
 
     /// Why nothing moves, if so.
     pub fn trouble(&self) -> Option<Trouble> {
-        lock(&self.shared.trouble).clone()
+        let known = lock(&self.shared.trouble).clone();
+        let ended = self.thread.as_ref().is_some_and(JoinHandle::is_finished);
+        match known {
+            Some(Trouble::Lasting(_)) => known,
+            // It does not end by itself: it has said why by its panic.
+            _ if ended => Some(Trouble::Lasting("the archive's thread died".into())),
+            _ => known,
+        }
     }
 }
 
