@@ -1,5 +1,9 @@
-//! `centinel check`: whether detection could begin: the configuration, schemas, rules, secrets and every source.
+//! `centinel check`: whether detection could begin: the configuration, schemas, rules, secrets, every source and the
+//! archive.
 
+mod archive;
+
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -7,6 +11,8 @@ use std::sync::Arc;
 use centinel_catalog::Catalog;
 use centinel_source::{check_binlog, check_kafka};
 use clap::Args;
+
+use archive::ArchiveProbe;
 
 use crate::config::{
     BinlogConfig, Config, FileConfig, KafkaConfig, Problem, Source, SourceConfig, check_against,
@@ -25,9 +31,9 @@ pub struct CheckArguments {
     config: PathBuf,
 }
 
-/// Tries one source without changing anything there.
+/// Tries one place without leaving anything behind there.
 pub trait Probe {
-    /// What keeps the source from being read, each with its remedy; nothing if it can be read.
+    /// What keeps the place from being used, each with its remedy; nothing if it can be.
     fn probe(&self) -> Vec<Problem>;
 }
 
@@ -69,17 +75,25 @@ impl CheckArguments {
         let mut status = Status::Clean;
         for source in &config.sources {
             let found = probe_of(&config, source, &catalog).probe();
-            printer.line(match found.is_empty() {
-                true => format!("{}: can be read", source.name),
-                false => format!("{}: cannot be read", source.name),
-            });
-            if !found.is_empty() {
-                found.iter().for_each(complain);
-                status = Status::CouldNotJudge;
-            }
+            status = status.max(tell(&mut printer, &source.name, "be read", &found));
+        }
+        if let Some(archive) = &config.archive {
+            let found = ArchiveProbe(&config, archive).probe();
+            status = status.max(tell(&mut printer, "archive", "be kept", &found));
         }
         Ok(printer.finish(status))
     }
+}
+
+/// Says whether a place can be used, and if not why.
+fn tell<W: Write>(printer: &mut Printer<W>, place: &str, used: &str, found: &[Problem]) -> Status {
+    if found.is_empty() {
+        printer.line(format_args!("{place}: can {used}"));
+        return Status::Clean;
+    }
+    printer.line(format_args!("{place}: cannot {used}"));
+    found.iter().for_each(complain);
+    Status::CouldNotJudge
 }
 
 /// How a source is tried. The one place that knows the kinds.

@@ -89,6 +89,7 @@ pub(super) fn read(form: &mut Form, node: Node) -> Option<ArchiveConfig> {
     let age = fields.take("segment_age");
     let age = age.and_then(|node| form.span(&of("segment_age"), node, SEGMENT_AGES));
     Some(ArchiveConfig {
+        line: form.line(fields.at),
         location: location?,
         endpoint: endpoint.map(|endpoint| endpoint.value),
         region: region.map(|region| region.value),

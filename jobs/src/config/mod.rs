@@ -51,6 +51,8 @@ pub struct Config {
 /// The archive.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ArchiveConfig {
+    /// The line at which `[archive]` begins.
+    pub line: usize,
     /// Where it lies.
     pub location: ArchiveLocation,
     /// `http://` or `https://` address of a server that speaks S3; Amazon's own by default.

@@ -101,6 +101,25 @@ impl S3 {
             .unwrap_or_else(|error| panic!("cannot create bucket {name}: {error}"));
     }
 
+    /// The files in which the server keeps a bucket's objects, by name.
+    pub fn objects(&self, bucket: &str) -> Vec<String> {
+        let bucket = self.folder.join("buckets").join(bucket);
+        let (mut found, mut folders) = (Vec::new(), vec![bucket.clone()]);
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let name = path.strip_prefix(&bucket).unwrap();
+                found.push(name.display().to_string());
+            }
+        }
+        found.sort();
+        found
+    }
+
     /// Stops the server (SIGTERM) and waits for its end.
     pub fn stop(&mut self) {
         self.server.stop();

@@ -24,6 +24,7 @@ fn every_field_is_read() {
         state: "etc/the-state".into(),
         findings: Some("etc/f.jsonl".into()),
         archive: Some(ArchiveConfig {
+            line: 7,
             location: ArchiveLocation::S3("s3://bucket/archive".to_owned()),
             endpoint: Some("http://127.0.0.1:9000".to_owned()),
             region: Some("cn-north-1".to_owned()),
