@@ -175,10 +175,10 @@ fn an_archive_in_a_folder_is_tried_and_nothing_stays() {
         "correct `url`, or let the account",
     );
     // Nobody can write there, not even root.
-    let folder = with_archive("url = \"file:///proc/self/archive\"");
+    let folder = with_archive("url = \"file:///sys/archive\"");
     assert_refused(
         &folder,
-        "/proc/self cannot be written: ",
+        "/sys cannot be written: ",
         "correct `url`, or let the account",
     );
 }
