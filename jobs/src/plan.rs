@@ -3,14 +3,16 @@
 use centinel_batch::Limits;
 use centinel_outlet::archive::ArchiveOptions;
 use centinel_source::{
-    BinlogOptions, DebeziumOptions, Decimals, Format, Idle, InputFile, InputOptions, IntegerTimes,
-    KafkaOptions, KafkaProgress, Password, Setting, Start, Tls, TopicName, TopicOptions,
+    AvroOptions, BinlogOptions, DebeziumOptions, Decimals, Format, Idle, InputFile, InputOptions,
+    IntegerTimes, KafkaOptions, KafkaProgress, Password, Registry, RegistryOptions, Setting, Start,
+    Tls, TopicName, TopicOptions,
 };
 use regex::Regex;
 
 use crate::config::{
-    self, ArchiveConfig, ArchiveLocation, BinlogConfig, BinlogProgress, Config, DebeziumConfig,
-    FormatConfig, KafkaConfig, Problem, SettingValue, Source, SourceConfig, TopicConfig,
+    self, ArchiveConfig, ArchiveLocation, AvroConfig, BinlogConfig, BinlogProgress, Config,
+    DebeziumConfig, FormatConfig, KafkaConfig, Problem, SettingValue, Source, SourceConfig,
+    TopicConfig,
 };
 use crate::detect::limits;
 
@@ -88,7 +90,7 @@ pub fn binlog_options(source: &Source, binlog: &BinlogConfig) -> Result<BinlogOp
     })
 }
 
-/// Topics, with the secrets among their settings.
+/// Topics, with the secrets among their settings. Topics of one schema registry share it.
 ///
 /// # Errors
 /// As [`inputs`].
@@ -112,9 +114,9 @@ pub fn kafka_options(
             Err(problem) => problems.push(problem),
         }
     }
-    let mut topics = Vec::new();
+    let (mut topics, mut registries) = (Vec::new(), Vec::new());
     for topic in &kafka.topics {
-        match topic_options(config, topic) {
+        match topic_options(config, topic, &mut registries) {
             Ok(topic) => topics.push(topic),
             Err(problem) => problems.push(problem),
         }
@@ -141,14 +143,18 @@ pub fn kafka_options(
     })
 }
 
-fn topic_options(config: &Config, topic: &TopicConfig) -> Result<TopicOptions, Problem> {
-    let refuse =
-        |problem: String, remedy: &str| Problem::new(&config.file, topic.line, problem, remedy);
+fn topic_options(
+    config: &Config,
+    topic: &TopicConfig,
+    registries: &mut Vec<Registry>,
+) -> Result<TopicOptions, Problem> {
     let name = match &topic.name {
         config::TopicName::Exact(name) => TopicName::Exact(name.clone()),
         config::TopicName::Pattern(pattern) => {
             TopicName::Pattern(Regex::new(pattern).map_err(|error| {
-                refuse(
+                Problem::new(
+                    &config.file,
+                    topic.line,
                     format!("`pattern` is no regular expression: {error}"),
                     "write one such as '^shop[.]payment_[0-9]+$'",
                 )
@@ -179,14 +185,31 @@ fn topic_options(config: &Config, topic: &TopicConfig) -> Result<TopicOptions, P
         FormatConfig::DebeziumFlat(options) => debezium(options, true),
         FormatConfig::Canal => Format::Canal,
         FormatConfig::Maxwell => Format::Maxwell,
-        FormatConfig::DebeziumAvro(_) => {
-            return Err(refuse(
-                "Avro is not read yet".to_owned(),
-                "let the connector write JSON: org.apache.kafka.connect.json.JsonConverter",
-            ));
-        }
+        FormatConfig::DebeziumAvro(avro) => Format::DebeziumAvro(AvroOptions {
+            registry: registry(avro, registries)?,
+            servers: avro.servers.iter().copied().map(u64::from).collect(),
+        }),
     };
     Ok(TopicOptions { name, format })
+}
+
+/// A schema registry: one of those that are there, if it is reached in the same way.
+fn registry(avro: &AvroConfig, registries: &mut Vec<Registry>) -> Result<Registry, Problem> {
+    let account = match &avro.account {
+        Some((user, password)) => Some((user.clone(), Password::new(password.read()?.reveal()))),
+        None => None,
+    };
+    let options = RegistryOptions {
+        ca: avro.ca.clone(),
+        ..RegistryOptions::new(&avro.registry, account)
+    };
+    let known = registries.iter().find(|known| *known.options() == options);
+    if let Some(known) = known {
+        return Ok(known.clone());
+    }
+    let registry = Registry::new(options);
+    registries.push(registry.clone());
+    Ok(registry)
 }
 
 /// When a micro-batch is full.

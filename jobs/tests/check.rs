@@ -227,3 +227,34 @@ fn an_archive_on_an_s3_server_is_tried_and_each_problem_has_its_remedy() {
     let away = "correct `endpoint`, or start the server there";
     assert_refused(&right, "Connection refused", away);
 }
+#[test]
+fn a_schema_registry_that_does_not_answer_is_3() {
+    let folder = folder(&SOURCES[1..]);
+    std::fs::write(folder.path().join("log.jsonl"), "").unwrap();
+    let path = folder.path().join("centinel.toml");
+    let mut text = std::fs::read_to_string(&path).unwrap();
+    let line = text.lines().count() + 1;
+    text.push_str(
+        "[sources.accounting-db]\nkind = \"kafka\"\nbrokers = \"127.0.0.1:1\"\n\
+         progress = { heartbeat = \"accounting_entry\" }\n",
+    );
+    for topic in ["a", "b"] {
+        text.push_str(&format!(
+            "[[sources.accounting-db.topics]]\ntopic = \"{topic}\"\nformat = \"debezium-avro\"\n\
+             registry = \"http://127.0.0.1:1\"\n"
+        ));
+    }
+    std::fs::write(&path, text).unwrap();
+    let (status, out, complaints) = check(&folder);
+    assert_eq!(status, 3, "{complaints}");
+    assert!(out.contains("accounting-db: cannot be read"), "{out}");
+    // Once for both topics.
+    let told = format!(
+        "centinel.toml:{line}: the schema registry http://127.0.0.1:1 does not answer: "
+    );
+    assert_eq!(complaints.matches(&told).count(), 1, "{complaints}");
+    assert!(
+        complaints.contains("help: see whether `registry` is right"),
+        "{complaints}"
+    );
+}

@@ -25,12 +25,13 @@ const MAY_USE: [(&str, &[&str]); 10] = [
 ];
 
 /// Who may use what is large or belongs to one stage.
-const ONLY_USED_BY: [(&str, &[&str]); 7] = [
+const ONLY_USED_BY: [(&str, &[&str]); 8] = [
     ("datafusion", &["centinel-rules", "centinel-engine"]),
     ("redb", &["centinel-state"]),
     ("clap", &["centinel", "data-fixtures"]),
     ("object_store", &["centinel-engine", "centinel-outlet"]),
     ("rdkafka", &["centinel-source", "centinel-tests"]),
+    ("reqwest", &["centinel-source"]),
     ("mysql_async", &["centinel-source", "centinel-tests"]),
     ("centinel-tests", &[]),
 ];

@@ -419,6 +419,7 @@ fn avro(form: &mut Form, mut fields: Fields) -> Option<AvroConfig> {
         "registry",
         "registry_user",
         "registry_password",
+        "registry_ca",
         "servers",
     ];
     form.only(&mut fields, &known);
@@ -441,6 +442,18 @@ fn avro(form: &mut Form, mut fields: Fields) -> Option<AvroConfig> {
             remedy,
         )
     });
+    let plain = registry
+        .as_ref()
+        .is_some_and(|registry| registry.value.starts_with("http://"));
+    let ca = fields.take_entry("registry_ca").and_then(|(key, node)| {
+        let whole = format!("`registry_ca` of {what}");
+        if plain {
+            let problem = format!("{whole} has no use: the connection is not encrypted");
+            let remedy = "write `registry` with https://, or remove `registry_ca`";
+            form.refuse(key.span().start, problem, remedy);
+        }
+        form.path(&whole, node)
+    });
     if user.is_some() != password.is_some() {
         let problem = format!("{what} has only one of `registry_user` and `registry_password`");
         form.refuse(fields.at, problem, "add the other, or remove it");
@@ -448,6 +461,7 @@ fn avro(form: &mut Form, mut fields: Fields) -> Option<AvroConfig> {
     Some(AvroConfig {
         registry: registry?.value,
         account: user.map(|user| user.value).zip(password),
+        ca,
         servers,
     })
 }

@@ -335,6 +335,8 @@ pub struct AvroConfig {
     pub registry: String,
     /// Account and password there.
     pub account: Option<(String, Secret)>,
+    /// PEM file of the certificates that sign the registry's, beside the well-known ones.
+    pub ca: Option<PathBuf>,
     /// As for [`DebeziumConfig::servers`].
     pub servers: Vec<u32>,
 }

@@ -4,6 +4,7 @@
 //! JSON scanner is our own, because the readers at hand take what is not JSON (missing commas), keep the
 //! last of two equal keys, or read `"12"` and 12 alike; for money, each of these is a wrong input.
 
+mod avro;
 mod binlog;
 mod chunk;
 mod column;
@@ -22,6 +23,7 @@ mod physical;
 mod rows;
 mod value;
 
+pub use avro::{AvroOptions, Registry, RegistryOptions};
 pub use binlog::{
     BinlogInput, BinlogOptions, Idle, Password, Timeouts, Tls, check as check_binlog,
 };

@@ -118,11 +118,12 @@ fn every_field_is_read() {
                             FormatConfig::DebeziumAvro(AvroConfig {
                                 registry: "https://registry:8081".to_owned(),
                                 account: Some(("reader".to_owned(), in_file("/run/registry"))),
+                                ca: Some("etc/registry.pem".into()),
                                 servers: vec![9],
                             }),
                         ),
                         topic(
-                            67,
+                            68,
                             "flat",
                             FormatConfig::DebeziumFlat(DebeziumConfig {
                                 decimals: Decimals::Precise,
@@ -130,14 +131,14 @@ fn every_field_is_read() {
                                 servers: Vec::new(),
                             }),
                         ),
-                        topic(70, "canal", FormatConfig::Canal),
-                        topic(73, "maxwell", FormatConfig::Maxwell),
+                        topic(71, "canal", FormatConfig::Canal),
+                        topic(74, "maxwell", FormatConfig::Maxwell),
                     ],
                 }),
             },
             Source {
                 name: "d-log".to_owned(),
-                line: 76,
+                line: 77,
                 config: SourceConfig::File(FileConfig {
                     path: "etc/../log.jsonl".into(),
                 }),

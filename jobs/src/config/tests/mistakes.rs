@@ -90,6 +90,7 @@ fn mistakes_are_told_with_their_line_and_remedy() {
         ("event = \"paid\"", "event = \"Paid\"", 16, "is not a name of the schemas", "small letters"),
         ("format = \"json-event\"", "format = \"lines\"", 16, "unknown field `event` in a topic of source `events`", "use one of `topic`"),
         ("format = \"json-event\"\nevent = \"paid\"", "format = \"maxwell\"", 12, "the topic on line 13 is written by a tool", "heartbeat"),
+        ("format = \"json-event\"\nevent = \"paid\"", "format = \"debezium-avro\"\nregistry = \"http://r:1\"\nregistry_ca = \"a\"", 17, "`registry_ca` of a topic of source `events` has no use", "https://"),
         ("event = \"paid\"", "event = \"paid\"\n[[sources.events.topics]]\ntopic = \"paid\"\nformat = \"lines\"", 17, "names `paid` twice", "the first is on line 13"),
     ];
     let mut failures = Vec::new();

@@ -75,6 +75,7 @@ format = "debezium-avro"
 registry = "https://registry:8081"
 registry_user = "reader"
 registry_password = { file = "/run/registry" }
+registry_ca = "registry.pem"
 servers = [9]
 [[sources.c-topics.topics]]
 topic = "flat"

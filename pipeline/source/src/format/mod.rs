@@ -3,6 +3,7 @@
 //! Each format reads a [`Message`] and says what it holds by an [`Output`]. What cannot be read exactly is
 //! refused there and becomes one hole for the message, with the entities of all rows that were refused.
 
+mod avro;
 mod canal;
 mod ddl;
 mod debezium;
@@ -21,6 +22,7 @@ use arrow::error::ArrowError;
 use centinel_catalog::Catalog;
 use centinel_model::{DecodedChunk, HoleReason, SourceId, Timestamp};
 
+use crate::avro::AvroOptions;
 use crate::chunk::{Building, Known, Record};
 use crate::decode::Decoder;
 use crate::message::{RawMessage, RawMessages};
@@ -30,6 +32,7 @@ use crate::value::Refusal;
 pub use debezium::{DebeziumOptions, Decimals, IntegerTimes};
 pub use notes::Note;
 
+use avro::DebeziumAvro;
 use canal::Canal;
 use debezium::Debezium;
 use event::JsonEvents;
@@ -49,6 +52,8 @@ pub enum Format {
     },
     /// Row changes of MySQL, MariaDB or PostgreSQL as Debezium writes them in JSON.
     Debezium(DebeziumOptions),
+    /// The same in Avro, each message with the id of its schema before it.
+    DebeziumAvro(AvroOptions),
     /// Flat messages of Canal, of a topic that is partitioned by primary key.
     Canal,
     /// Row changes as Maxwell writes them in JSON.
@@ -71,6 +76,7 @@ enum Reader {
     Lines,
     Event(JsonEvents),
     Debezium(Box<Debezium>),
+    DebeziumAvro(Box<DebeziumAvro>),
     Canal(Canal),
     Maxwell(Maxwell),
 }
@@ -114,6 +120,9 @@ impl MessageDecoder {
             Format::Lines => Reader::Lines,
             Format::JsonEvent { event } => Reader::Event(JsonEvents::new(catalog, &event)?),
             Format::Debezium(options) => Reader::Debezium(Box::new(Debezium::new(options)?)),
+            Format::DebeziumAvro(options) => {
+                Reader::DebeziumAvro(Box::new(DebeziumAvro::new(options)?))
+            }
             Format::Canal => Reader::Canal(Canal),
             Format::Maxwell => Reader::Maxwell(Maxwell::default()),
         };
@@ -135,8 +144,18 @@ impl MessageDecoder {
         self
     }
 
+    /// Whether everything is there that is needed to decode these messages, which for Avro are their schemas.
+    /// What is not is asked for, and comes later.
+    pub fn ready(&mut self, messages: &RawMessages) -> bool {
+        match &mut self.reader {
+            Reader::DebeziumAvro(avro) => avro.ready(messages),
+            _ => true,
+        }
+    }
+
     /// Decodes the messages. One that cannot be read exactly becomes a hole and takes nothing else with it. A
-    /// commit time more than a day after `latest_sane` is absurd.
+    /// commit time more than a day after `latest_sane` is absurd. Waits until they are
+    /// [ready](MessageDecoder::ready), however long that takes.
     ///
     /// # Errors
     /// Only when Arrow refuses the columns: more than 2 GiB of text, or a type that Arrow does not have.
@@ -145,6 +164,9 @@ impl MessageDecoder {
         messages: RawMessages,
         latest_sane: Timestamp,
     ) -> Result<DecodedChunk, ArrowError> {
+        while !self.ready(&messages) {
+            self.wait();
+        }
         let RawMessages {
             input,
             start,
@@ -173,7 +195,17 @@ impl MessageDecoder {
                 &mut building,
             );
         }
+        if let Reader::DebeziumAvro(avro) = reader {
+            avro.tidy();
+        }
         building.finish(bytes)
+    }
+
+    /// Waits a moment for what messages need to be ready.
+    fn wait(&self) {
+        if let Reader::DebeziumAvro(avro) = &self.reader {
+            avro.wait();
+        }
     }
 
     /// What was noticed about the shapes of tables, once for each column.
@@ -212,11 +244,6 @@ fn one(
         output.line(content);
         return output.end();
     }
-    let Some(text) = text else {
-        let refusal = Refusal::new(HoleReason::InvalidUtf8, "the message is not UTF-8");
-        output.hole(refusal, Known::default());
-        return output.end();
-    };
     let message = Message {
         offset: raw.offset,
         written_at: raw.written_at,
@@ -226,9 +253,14 @@ fn one(
             .iter()
             .map(|(name, value)| (part(bytes, name), part(bytes, value)))
             .collect(),
-        text,
+        text: text.unwrap_or_default(),
     };
     let read = match reader {
+        Reader::DebeziumAvro(avro) => avro.read(value, message, tables, &mut output),
+        _ if text.is_none() => {
+            let message = "the message is not UTF-8";
+            Err(Refusal::new(HoleReason::InvalidUtf8, message).into())
+        }
         Reader::Lines => Ok(()),
         Reader::Event(events) => events.read(&message, &mut output),
         Reader::Debezium(debezium) => debezium.read(&message, tables, &mut output),

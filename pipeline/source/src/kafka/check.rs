@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use centinel_catalog::Catalog;
-use centinel_model::{HoleReason, Position, Timestamp};
+use centinel_model::{DecodedChunk, HoleReason, Position, Timestamp};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -13,18 +13,20 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::connection::{Consumer, Found, connect, discover, refused, watermarks};
 use super::options::{KafkaOptions, KafkaProgress, TopicName};
 use super::partition::append;
-use crate::format::MessageDecoder;
-use crate::{InputError, Problem, RawMessages};
+use crate::avro;
+use crate::format::{Format, MessageDecoder};
+use crate::{InputError, Problem, RawMessages, Registry};
 
 /// How long the newest messages are waited for.
 const WAIT: Duration = Duration::from_secs(10);
 
-/// Connects to the brokers, and tries to read the newest message of each partition.
+/// Connects to the brokers and schema registries, and tries to read the newest message of each partition.
 pub fn check_kafka(catalog: &Catalog, options: &KafkaOptions, now: Timestamp) -> Vec<Problem> {
     let mut problems = declared(catalog, options);
+    let away = registries_away(options, &mut problems);
     match newest_messages(options) {
         Err(error) => problems.push(problem_of(error)),
-        Ok((found, newest)) => {
+        Ok((found, mut newest)) => {
             for topic in &options.topics {
                 let named = found.iter().any(|found| topic.name.matches(&found.topic));
                 if !named && matches!(topic.name, TopicName::Pattern(_)) {
@@ -34,6 +36,12 @@ pub fn check_kafka(catalog: &Catalog, options: &KafkaOptions, now: Timestamp) ->
                     });
                 }
             }
+            problems.extend(unregistered(options, &found, &newest, &away));
+            // Without its registry no message can be tried, which was said.
+            newest.retain(|found, _| {
+                let registry = registry_of(options, found);
+                registry.is_none_or(|registry| !away.iter().any(|away| away.is(registry)))
+            });
             problems.extend(unreadable(catalog, options, newest, now));
         }
     }
@@ -119,6 +127,56 @@ fn newest_messages(options: &KafkaOptions) -> Result<(Vec<Found>, Newest), Input
     Ok((found, newest))
 }
 
+fn registry_of<'a>(options: &'a KafkaOptions, found: &Found) -> Option<&'a Registry> {
+    match &options.topics[found.options].format {
+        Format::DebeziumAvro(avro) => Some(&avro.registry),
+        _ => None,
+    }
+}
+
+/// The schema registries that do not answer or not to this account, each tried once.
+fn registries_away<'a>(
+    options: &'a KafkaOptions,
+    problems: &mut Vec<Problem>,
+) -> Vec<&'a Registry> {
+    let mut tried: Vec<&Registry> = Vec::new();
+    let mut away = Vec::new();
+    for topic in &options.topics {
+        if let Format::DebeziumAvro(avro) = &topic.format
+            && !tried.iter().any(|tried| tried.is(&avro.registry))
+        {
+            tried.push(&avro.registry);
+            if let Err(problem) = avro::check(&avro.registry) {
+                problems.push(problem);
+                away.push(&avro.registry);
+            }
+        }
+    }
+    away
+}
+
+/// Topics without a message have nothing that shows whether they can be read, but a subject in the registry.
+fn unregistered(
+    options: &KafkaOptions,
+    found: &[Found],
+    newest: &Newest,
+    away: &[&Registry],
+) -> Vec<Problem> {
+    let mut topics: BTreeMap<&str, &Registry> = BTreeMap::new();
+    for partition in found {
+        let registry = registry_of(options, partition);
+        let registry = registry.filter(|registry| !away.iter().any(|away| away.is(registry)));
+        topics.extend(registry.map(|registry| (partition.topic.as_str(), registry)));
+    }
+    for partition in newest.keys() {
+        topics.remove(partition.topic.as_str());
+    }
+    let subjects = topics.into_iter();
+    subjects
+        .filter_map(|(topic, registry)| avro::check_subject(registry, topic).err())
+        .collect()
+}
+
 /// One problem for each topic and reason.
 fn unreadable(
     catalog: &Catalog,
@@ -130,18 +188,9 @@ fn unreadable(
     let mut problems = Vec::new();
     for (partition, messages) in newest {
         let format = options.topics[partition.options].format.clone();
-        let decoded =
-            MessageDecoder::new(catalog, format).map(|mut decoder| decoder.decode(messages, now));
-        match decoded {
-            Err(what) => problems.push(Problem {
-                what,
-                remedy: "correct the topic's format".into(),
-            }),
-            Ok(Err(error)) => problems.push(Problem {
-                what: error.to_string(),
-                remedy: "correct the schemas".into(),
-            }),
-            Ok(Ok(chunk)) => {
+        match decoded(catalog, format, messages, now) {
+            Err(problem) => problems.push(problem),
+            Ok(chunk) => {
                 for hole in chunk.holes {
                     told.entry((partition.topic.clone(), hole.reason))
                         .or_insert(Problem {
@@ -158,6 +207,35 @@ fn unreadable(
     }
     problems.extend(told.into_values());
     problems
+}
+
+fn decoded(
+    catalog: &Catalog,
+    format: Format,
+    messages: RawMessages,
+    now: Timestamp,
+) -> Result<DecodedChunk, Problem> {
+    let mut decoder = MessageDecoder::new(catalog, format).map_err(|what| Problem {
+        what,
+        remedy: "correct the topic's format".into(),
+    })?;
+    let begun = Instant::now();
+    while !decoder.ready(&messages) {
+        if begun.elapsed() > WAIT {
+            return Err(Problem {
+                what: format!(
+                    "the schema of the newest message of {} does not come",
+                    messages.input
+                ),
+                remedy: "see whether the schema registry answers".into(),
+            });
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    decoder.decode(messages, now).map_err(|error| Problem {
+        what: error.to_string(),
+        remedy: "correct the schemas".into(),
+    })
 }
 
 fn failed(options: &KafkaOptions, consumer: &Consumer, what: &str) -> InputError {

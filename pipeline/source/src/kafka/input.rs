@@ -282,7 +282,7 @@ impl Input for KafkaInput {
     fn backlog(&self) -> Option<Backlog> {
         let left = self.partitions.iter().filter_map(|partition| {
             let end = self.ends.get(&partition.found)?;
-            Some(end.saturating_sub(partition.next.max(partition.empty_until)))
+            Some(end.saturating_sub(partition.passed()))
         });
         Some(Backlog {
             read: self.read,
@@ -305,8 +305,12 @@ impl KafkaInput {
             Polled::Refused(what) => return Err(self.failed(&what)),
             Polled::Messages(messages) => messages,
         };
-        self.read += messages.messages.len() as u64;
         let decoder = &mut self.decoders[partition.found.options];
+        if !decoder.ready(&messages) {
+            partition.hold(messages);
+            return Ok(None);
+        }
+        self.read += messages.messages.len() as u64;
         let decoded = decoder.decode(messages, now);
         let mut chunk = decoded
             .map_err(|error| refused(&self.options, &error.to_string(), "lower `batch_rows`"))?;
@@ -411,7 +415,8 @@ impl KafkaInput {
         let partition = self.partitions.first()?;
         let position = partition.position();
         let input = partition.input.clone();
-        let mut chunk = DecodedChunk::new(input, position.clone(), partition.next, position);
+        let reached = partition.reached();
+        let mut chunk = DecodedChunk::new(input, position.clone(), reached, position);
         chunk.progress.push((self.source, to));
         Some(chunk)
     }

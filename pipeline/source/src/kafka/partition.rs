@@ -22,9 +22,11 @@ pub(super) struct Partition {
     /// Under which its position is kept.
     pub(super) input: String,
     pub(super) queue: PartitionQueue<Complaints>,
-    /// The next record to give out.
+    /// The next record to read.
     pub(super) next: u64,
-    /// The last record that was given out.
+    /// What was read and cannot be decoded yet.
+    held: Option<RawMessages>,
+    /// The last record that was read.
     known: Option<KnownRecord>,
     /// What must stand where reading was resumed.
     verify: Option<KnownRecord>,
@@ -68,6 +70,7 @@ impl Partition {
             input,
             queue,
             next: resumption.next,
+            held: None,
             known: resumption.verify.clone(),
             verify: resumption.verify.clone(),
             end_seen: None,
@@ -78,16 +81,42 @@ impl Partition {
         }
     }
 
+    /// Up to where records were given out.
     pub(super) fn position(&self) -> Position {
-        Position::Partition {
-            next: self.next,
-            known: self.known.clone(),
+        match &self.held {
+            Some(held) => held.start.clone(),
+            None => Position::Partition {
+                next: self.next,
+                known: self.known.clone(),
+            },
         }
+    }
+
+    /// The next record to give out.
+    pub(super) fn reached(&self) -> u64 {
+        match &self.held {
+            Some(held) => held.start.place().0,
+            None => self.next,
+        }
+    }
+
+    /// Before this offset there is nothing more to give out.
+    pub(super) fn passed(&self) -> u64 {
+        match &self.held {
+            Some(_) => self.reached(),
+            None => self.next.max(self.empty_until),
+        }
+    }
+
+    /// Holds messages back until they can be decoded; nothing is read meanwhile.
+    pub(super) fn hold(&mut self, messages: RawMessages) {
+        self.held = Some(messages);
     }
 
     /// Goes on at another offset, after what came before was given up.
     pub(super) fn restart(&mut self, next: u64) {
         self.next = next;
+        self.held = None;
         self.known = None;
         self.verify = None;
         self.end_seen = None;
@@ -96,11 +125,14 @@ impl Partition {
 
     /// Whether everything before `end` was read, as of a time after `asked`.
     pub(super) fn has_passed(&self, end: u64) -> bool {
-        self.verify.is_none() && self.next.max(self.empty_until) >= end
+        self.verify.is_none() && self.passed() >= end
     }
 
-    /// The messages that wait in memory, up to a chunk.
+    /// The messages that wait in memory, up to a chunk; first those that were held back.
     pub(super) fn poll(&mut self) -> Polled {
+        if let Some(held) = self.held.take() {
+            return Polled::Messages(held);
+        }
         // A known record is looked at even where nothing follows it.
         if self.verify.is_none() && self.limit.is_some_and(|limit| self.next >= limit) {
             return Polled::Nothing;

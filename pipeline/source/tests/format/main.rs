@@ -2,11 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod any_bytes;
+mod avro;
 mod canal;
 mod debezium;
 mod decimals;
+#[path = "../common/avro.rs"]
+mod encoder;
 mod events;
 mod flattened;
 mod maxwell;
 mod support;
+#[path = "../common/registry.rs"]
+mod test_registry;
 mod times;

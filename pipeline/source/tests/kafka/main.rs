@@ -1,9 +1,14 @@
 //! Topics of a real broker: nothing is lost, nothing comes twice, and what is gone is said.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod avro;
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/avro.rs"]
+mod encoder;
 mod support;
+#[path = "../common/registry.rs"]
+mod test_registry;
 
 use std::time::Duration;
 

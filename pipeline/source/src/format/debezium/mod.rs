@@ -1,4 +1,5 @@
-//! Row changes as Debezium writes them in JSON, with or without a schema beside each message.
+//! Row changes as Debezium writes them in JSON, with or without a schema beside each message. Those in Avro are
+//! read as the JSON that stands for them.
 
 mod cell;
 mod envelope;
