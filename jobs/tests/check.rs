@@ -249,9 +249,8 @@ fn a_schema_registry_that_does_not_answer_is_3() {
     assert_eq!(status, 3, "{complaints}");
     assert!(out.contains("accounting-db: cannot be read"), "{out}");
     // Once for both topics.
-    let told = format!(
-        "centinel.toml:{line}: the schema registry http://127.0.0.1:1 does not answer: "
-    );
+    let told =
+        format!("centinel.toml:{line}: the schema registry http://127.0.0.1:1 does not answer: ");
     assert_eq!(complaints.matches(&told).count(), 1, "{complaints}");
     assert!(
         complaints.contains("help: see whether `registry` is right"),

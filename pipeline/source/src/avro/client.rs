@@ -193,10 +193,7 @@ impl Registrar {
             };
             return Err(Trouble::Missing(what));
         }
-        let location = location
-            .as_ref()
-            .and_then(|location| location.to_str().ok());
-        Err(Trouble::Away(self.refusal(status, location)))
+        Err(Trouble::Away(self.refusal(status, location.as_deref())))
     }
 
     async fn ask(&self, path: &[&str]) -> Result<Response, reqwest::Error> {

@@ -18,4 +18,3 @@ pub use registry::Registry;
 
 pub(crate) use check::{check, check_subject};
 pub(crate) use registry::Known;
-pub(crate) use schema::Schema;

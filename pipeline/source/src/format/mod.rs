@@ -23,7 +23,7 @@ use centinel_catalog::Catalog;
 use centinel_model::{DecodedChunk, HoleReason, SourceId, Timestamp};
 
 use crate::avro::AvroOptions;
-use crate::chunk::{Building, Known, Record};
+use crate::chunk::{Building, Record};
 use crate::decode::Decoder;
 use crate::message::{RawMessage, RawMessages};
 use crate::physical::PhysicalTables;

@@ -215,6 +215,10 @@ fn decoded(
     messages: RawMessages,
     now: Timestamp,
 ) -> Result<DecodedChunk, Problem> {
+    let registry = match &format {
+        Format::DebeziumAvro(avro) => Some(avro.registry.clone()),
+        _ => None,
+    };
     let mut decoder = MessageDecoder::new(catalog, format).map_err(|what| Problem {
         what,
         remedy: "correct the topic's format".into(),
@@ -222,13 +226,8 @@ fn decoded(
     let begun = Instant::now();
     while !decoder.ready(&messages) {
         if begun.elapsed() > WAIT {
-            return Err(Problem {
-                what: format!(
-                    "the schema of the newest message of {} does not come",
-                    messages.input
-                ),
-                remedy: "see whether the schema registry answers".into(),
-            });
+            let complaint = registry.as_ref().and_then(Registry::complaint);
+            return Err(complaint.map_or_else(|| too_late(&messages), Problem::from));
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -236,6 +235,16 @@ fn decoded(
         what: error.to_string(),
         remedy: "correct the schemas".into(),
     })
+}
+
+fn too_late(messages: &RawMessages) -> Problem {
+    Problem {
+        what: format!(
+            "the schema of the newest message of {} does not come",
+            messages.input
+        ),
+        remedy: "see whether the schema registry answers".into(),
+    }
 }
 
 fn failed(options: &KafkaOptions, consumer: &Consumer, what: &str) -> InputError {

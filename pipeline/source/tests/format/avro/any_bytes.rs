@@ -7,7 +7,7 @@ use centinel_source::MessageDecoder;
 use proptest::prelude::*;
 
 use super::{reader, sent};
-use crate::encoder::{Column, amount, counted, datum, long, message, row, schema};
+use crate::encoder::{Column, counted, datum, long, message, row, schema};
 use crate::support::{NOW, partition};
 use crate::test_registry::TestRegistry;
 

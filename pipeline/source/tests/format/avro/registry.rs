@@ -192,7 +192,8 @@ fn schemas_that_refer_to_others_are_put_together() {
     let columns = row(1, amount("1.00"));
     let whole = schema(&columns);
     let begin = whole.find(r#"{"type":"record","name":"Source""#).unwrap();
-    let end = whole[begin..].find("]}").unwrap() + begin + 2;
+    let last = r#""type":"int"}]}"#;
+    let end = whole[begin..].find(last).unwrap() + begin + last.len();
     let (source, rest) = (
         &whole[begin..end],
         format!(

@@ -164,7 +164,7 @@ fn a_scale_is_that_of_the_message() {
         counted([0x4d, 0xee, 0x00]),
         r#""Te4A""#,
     );
-    assert_eq!(value(wide), "510.77");
+    assert_eq!(value(wide), "510.72");
     // Digits that the column does not have are never cut.
     let finer = Column::new(
         "amount",
