@@ -8,7 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use centinel_batch::Limits;
 use centinel_engine::EngineError;
-use centinel_engine::detect::{Detector, InputFile, RunOptions, RunReport, Until};
+use centinel_engine::detect::{
+    BootstrapOptions, Detector, InputFile, RunOptions, RunReport, Until,
+};
 use centinel_model::{Duration, Severity, Timestamp};
 use centinel_outlet::archive::ArchiveOptions;
 use centinel_outlet::{LineFile, LineWriter, Outlet, Report, exit_status, write_junit};
@@ -79,6 +81,8 @@ pub struct DetectArguments {
     silent_after: Duration,
     #[command(flatten)]
     archive: ArchiveArguments,
+    #[command(flatten)]
+    bootstrap: BootstrapArguments,
 }
 
 /// Where every change is kept, for audits of the past.
@@ -108,6 +112,29 @@ impl ArchiveArguments {
             segment_age: self.archive_after,
             spool_limit: self.archive_spool as u64,
             ..ArchiveOptions::new(location, state.join("archive"))
+        })
+    }
+}
+
+/// What a new state begins with.
+#[derive(Args, Clone, Debug)]
+struct BootstrapArguments {
+    /// A snapshot of Parquet files (a folder or a URL, as for `audit --snapshot`) whose rows a new state begins
+    /// with, on a platform that already runs: start the inputs at or before the moment at which it was taken. Passed
+    /// over once the state has it
+    #[arg(long, value_name = "DIR-or-URL", conflicts_with = "config")]
+    bootstrap: Option<String>,
+    /// When the snapshot was taken, where its manifest.json does not say it
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse, requires = "bootstrap")]
+    bootstrap_as_of: Option<Timestamp>,
+}
+
+impl BootstrapArguments {
+    fn options(&self) -> Option<BootstrapOptions> {
+        Some(BootstrapOptions {
+            location: self.bootstrap.clone()?,
+            store_options: environment(),
+            as_of: self.bootstrap_as_of,
         })
     }
 }
@@ -217,6 +244,7 @@ impl DetectArguments {
                 limits: limits(),
                 silent_after: self.silent_after,
                 archive: self.archive.options(&state),
+                bootstrap: self.bootstrap.options(),
                 quiet_after: self.until_quiet.map(std_duration),
                 backlog: Default::default(),
             },
@@ -240,6 +268,7 @@ impl DetectArguments {
                 limits: plan::batch_limits(&config),
                 silent_after: config.detection.silent_after,
                 archive,
+                bootstrap: plan::bootstrap(&config),
                 quiet_after: self.until_quiet.map(std_duration),
                 backlog: Default::default(),
             },

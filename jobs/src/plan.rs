@@ -1,6 +1,7 @@
 //! What a run of detection is to do, from the configuration file: secrets are read here and nowhere else.
 
 use centinel_batch::Limits;
+use centinel_engine::detect::BootstrapOptions;
 use centinel_outlet::archive::ArchiveOptions;
 use centinel_source::{
     AvroOptions, BinlogOptions, DebeziumOptions, Decimals, Format, Idle, InputFile, InputOptions,
@@ -219,6 +220,16 @@ pub fn batch_limits(config: &Config) -> Limits {
         max_wait: config.detection.batch_wait,
         ..limits()
     }
+}
+
+/// The snapshot that a new state begins with; credentials are the environment's.
+pub fn bootstrap(config: &Config) -> Option<BootstrapOptions> {
+    let bootstrap = config.detection.bootstrap.as_ref()?;
+    Some(BootstrapOptions {
+        location: bootstrap.location.clone(),
+        store_options: crate::audit::environment(),
+        as_of: bootstrap.as_of,
+    })
 }
 
 /// The archive, with its credentials.

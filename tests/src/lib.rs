@@ -13,8 +13,8 @@ use centinel_catalog::Catalog;
 use centinel_engine::EngineError;
 use centinel_engine::audit::{AuditOptions, Snapshot, audit};
 use centinel_engine::detect::{
-    Detector, DetectorLimits, InputFile, InputOptions, OpenFinding, RunOptions, Step, Surroundings,
-    Until, run,
+    BootstrapOptions, Detector, DetectorLimits, InputFile, InputOptions, OpenFinding, RunOptions,
+    Step, Surroundings, Until, run,
 };
 use centinel_model::{Duration, Finding, Timestamp, Verdict};
 use centinel_outlet::archive::{ArchiveOptions, ArchiveStatus};
@@ -269,6 +269,8 @@ pub struct Detection {
     pub batch_rows: usize,
     /// Where every change is kept.
     pub archive: Option<ArchiveOptions>,
+    /// What the state begins with.
+    pub bootstrap: Option<BootstrapOptions>,
 }
 
 impl Detection {
@@ -280,6 +282,7 @@ impl Detection {
             until: Until::Now,
             batch_rows: 500,
             archive: None,
+            bootstrap: None,
         }
     }
 
@@ -341,6 +344,7 @@ impl Detection {
             },
             silent_after: Duration::seconds(60),
             archive: self.archive.clone(),
+            bootstrap: self.bootstrap.clone(),
             quiet_after: None,
             backlog: Default::default(),
         };

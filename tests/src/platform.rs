@@ -438,6 +438,7 @@ impl Watching<'_> {
             },
             silent_after: centinel_model::Duration::seconds(600),
             archive: None,
+            bootstrap: None,
             quiet_after: None,
             backlog: Default::default(),
         };

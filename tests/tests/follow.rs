@@ -118,6 +118,7 @@ fn a_silent_source_is_told_once_and_judged_when_it_moves() {
         },
         silent_after: Duration::seconds(5),
         archive: None,
+        bootstrap: None,
         quiet_after: None,
         backlog: Default::default(),
     };

@@ -6,6 +6,7 @@
 mod against;
 mod archive;
 mod binlog;
+mod bootstrap;
 mod form;
 mod kafka;
 mod problem;
@@ -16,7 +17,7 @@ mod tests;
 
 use std::path::PathBuf;
 
-use centinel_model::Duration;
+use centinel_model::{Duration, Timestamp};
 
 pub use against::check_against;
 pub use problem::Problem;
@@ -98,6 +99,17 @@ pub struct DetectionConfig {
     pub cache_mib: usize,
     /// A source that does not move for so long is told to be behind.
     pub silent_after: Duration,
+    /// What a new state begins with.
+    pub bootstrap: Option<BootstrapConfig>,
+}
+
+/// The snapshot that a new state begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootstrapConfig {
+    /// A folder, or a URL without credentials in it.
+    pub location: String,
+    /// As of when it was taken, where its manifest does not say it.
+    pub as_of: Option<Timestamp>,
 }
 
 impl Default for DetectionConfig {
@@ -107,6 +119,7 @@ impl Default for DetectionConfig {
             batch_wait: Duration(50_000),
             cache_mib: 512,
             silent_after: Duration::seconds(30),
+            bootstrap: None,
         }
     }
 }

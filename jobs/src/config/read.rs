@@ -13,7 +13,7 @@ use super::form::{Fields, Form, Node};
 use super::problem::{Problem, shorten};
 use super::{
     Config, DetectionConfig, FORM, FileConfig, MAX_FILE_BYTES, Source, SourceConfig, archive,
-    binlog, kafka,
+    binlog, bootstrap, kafka,
 };
 
 /// As many as schemas may name.
@@ -151,9 +151,17 @@ fn detection(form: &mut Form, node: Node) -> Option<DetectionConfig> {
     const WAIT: RangeInclusive<Duration> = Duration(1_000)..=Duration::seconds(10);
     const SILENT: RangeInclusive<Duration> = Duration::seconds(1)..=Duration::seconds(86_400);
     let mut fields = form.table("[detection]", node, "[detection]")?;
-    let known = ["batch_rows", "batch_wait", "cache_mib", "silent_after"];
+    let known = [
+        "batch_rows",
+        "batch_wait",
+        "cache_mib",
+        "silent_after",
+        "bootstrap",
+        "bootstrap_as_of",
+    ];
     form.only(&mut fields, &known);
     let usual = DetectionConfig::default();
+    let bootstrap = bootstrap::read(form, &mut fields);
     let mut number = |form: &mut Form, name: &str, range, usual: usize| {
         let number = fields
             .take(name)
@@ -175,6 +183,7 @@ fn detection(form: &mut Form, node: Node) -> Option<DetectionConfig> {
         cache_mib,
         batch_wait: span(form, "batch_wait", WAIT, usual.batch_wait),
         silent_after: span(form, "silent_after", SILENT, usual.silent_after),
+        bootstrap,
     })
 }
 

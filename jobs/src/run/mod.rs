@@ -78,6 +78,7 @@ impl RunArguments {
                 limits: limits(),
                 silent_after: Duration::seconds(60),
                 archive: None,
+                bootstrap: None,
                 quiet_after: None,
                 backlog: Default::default(),
             },

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use arrow::error::ArrowError;
 use centinel_catalog::Catalog;
 use centinel_model::{
-    DecodedChunk, Duration, Hole, Line, LineContent, MicroBatch, Position, Positions, SourceId,
-    TableChanges, Timestamp, TransactionRow,
+    DecodedChunk, Duration, Hole, HorizonOf, Line, LineContent, MicroBatch, Position, Positions,
+    SourceId, TableChanges, Timestamp, TransactionRow,
 };
 
 use crate::gather::Gather;
@@ -72,7 +72,7 @@ struct Pending {
     rows: Gather,
     holes: Vec<Hole>,
     progress: Vec<(SourceId, Timestamp)>,
-    horizons: Vec<(SourceId, Timestamp)>,
+    horizons: Vec<(HorizonOf, Timestamp)>,
     /// Changes and holes.
     records: usize,
     bytes: u64,
@@ -119,10 +119,10 @@ impl Pending {
         self.records == 0 && self.progress.is_empty() && self.horizons.is_empty()
     }
 
-    fn horizon(&mut self, source: SourceId, time: Timestamp) {
-        match self.horizons.iter_mut().find(|(known, _)| *known == source) {
+    fn horizon(&mut self, of: HorizonOf, time: Timestamp) {
+        match self.horizons.iter_mut().find(|(known, _)| *known == of) {
             Some((_, known)) => *known = time.max(*known),
-            None => self.horizons.push((source, time)),
+            None => self.horizons.push((of, time)),
         }
     }
 
@@ -203,8 +203,8 @@ impl Batcher {
         for (source, time) in &chunk.progress {
             self.heartbeat(input, *source, *time, now);
         }
-        for (source, time) in &chunk.horizons {
-            self.pending.horizon(*source, *time);
+        for (of, time) in &chunk.horizons {
+            self.pending.horizon(*of, *time);
             self.pending.since.get_or_insert(now);
         }
         self.inputs[input].covered = chunk.end;

@@ -1,4 +1,4 @@
-use crate::{Hole, Position, SourceId, TableChanges, Timestamp};
+use crate::{Hole, HorizonOf, Position, SourceId, TableChanges, Timestamp};
 
 /// A stretch of one input, decoded: its changes by column, and its lines in order.
 #[derive(Clone, Debug)]
@@ -20,8 +20,8 @@ pub struct DecodedChunk {
     /// Everything that these sources committed up to these times stands before the end of this chunk, or
     /// in what was given out before it.
     pub progress: Vec<(SourceId, Timestamp)>,
-    /// What these sources committed before these times may be missing: reading began behind it.
-    pub horizons: Vec<(SourceId, Timestamp)>,
+    /// What was committed before these times may be missing: reading began behind it.
+    pub horizons: Vec<(HorizonOf, Timestamp)>,
     /// The bytes that were decoded.
     pub bytes: Vec<u8>,
 }

@@ -1,4 +1,4 @@
-use crate::{Hole, Positions, SourceId, TableChanges, Timestamp};
+use crate::{Hole, HorizonOf, Positions, SourceId, TableChanges, Timestamp};
 
 /// The changes since the last micro-batch, by table, with the positions they reach. It never splits a
 /// source transaction, and it is committed as a whole or not at all.
@@ -10,8 +10,8 @@ pub struct MicroBatch {
     pub holes: Vec<Hole>,
     /// Commit times up to which everything of a source has been read; only sources that moved.
     pub progress: Vec<(SourceId, Timestamp)>,
-    /// What these sources committed before these times may be missing; only sources that it was said of.
-    pub horizons: Vec<(SourceId, Timestamp)>,
+    /// What was committed before these times may be missing; only where that was said.
+    pub horizons: Vec<(HorizonOf, Timestamp)>,
     /// Where to resume once this batch is committed.
     pub positions: Positions,
     /// Bytes of input that this batch stands for.

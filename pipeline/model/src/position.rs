@@ -32,6 +32,17 @@ pub enum Position {
         /// Commit time of the last transaction that was read, in microseconds since 1970.
         committed_at: i64,
     },
+    /// The snapshot that a state begins with.
+    Snapshot {
+        /// Its folder or URL, as it was given.
+        location: String,
+        /// SHA-256 of its files' names, sizes and numbers of rows, the first 16 bytes in hexadecimal.
+        files: String,
+        /// Rows that were taken in, in the order of the tables and their files.
+        rows: u64,
+        /// Whether these are all.
+        whole: bool,
+    },
 }
 
 /// A record of a partition, as it was when it was read.
@@ -51,7 +62,7 @@ impl Position {
         match &mut position {
             Position::File { offset: own, .. } => *own = offset,
             Position::Partition { next, .. } => *next = offset,
-            Position::Binlog { .. } => {}
+            Position::Binlog { .. } | Position::Snapshot { .. } => {}
         }
         position
     }
@@ -64,6 +75,7 @@ impl Position {
             Position::Binlog {
                 transactions, row, ..
             } => (*transactions, *row),
+            Position::Snapshot { rows, .. } => (*rows, 0),
         }
     }
 }

@@ -60,7 +60,7 @@ pub struct Backlog {
 /// What a backlog counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// Messages of topics.
+    /// Messages of topics, rows of a snapshot.
     Records,
     /// Bytes of a file.
     Bytes,

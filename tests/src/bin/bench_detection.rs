@@ -106,6 +106,7 @@ fn measure(folder: &Path, log: &Path, orders: u64) {
         },
         silent_after: Duration::seconds(60),
         archive: None,
+        bootstrap: None,
         quiet_after: None,
         backlog: Default::default(),
     };

@@ -143,6 +143,7 @@ fn measure(kafka: &Kafka) {
         silent_after: centinel_model::Duration::seconds(60),
         quiet_after: None,
         archive: None,
+        bootstrap: None,
         backlog: Default::default(),
     };
     let started = Instant::now();

@@ -110,6 +110,7 @@ fn measure(folder: &Path, schemas: &Path, rules: &Path, database: &MariaDb, seco
         silent_after: centinel_model::Duration::seconds(60),
         quiet_after: None,
         archive: None,
+        bootstrap: None,
         backlog: Default::default(),
     };
     let committed: Mutex<HashMap<String, Instant>> = Mutex::default();

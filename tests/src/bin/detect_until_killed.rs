@@ -1,11 +1,11 @@
 //! Runs detection over a log and kills itself at a chosen step of a commit: `FOLDER LOG [STEP COUNT]`. It keeps an
-//! archive, in small segments, where there is `FOLDER/archive`.
+//! archive, in small segments, where there is `FOLDER/archive`, and begins with `FOLDER/snapshot` where there is one.
 
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use centinel_engine::detect::Step;
+use centinel_engine::detect::{BootstrapOptions, Step};
 use centinel_outlet::archive::ArchiveOptions;
 use centinel_tests::{Detection, rules, schemas};
 
@@ -44,9 +44,16 @@ fn main() {
             folder.join("state").join("archive"),
         )
     });
+    let snapshot = folder.join("snapshot");
+    let bootstrap = snapshot.is_dir().then(|| BootstrapOptions {
+        location: snapshot.display().to_string(),
+        store_options: Vec::new(),
+        as_of: None,
+    });
     let detection = Detection {
         batch_rows: 40,
         archive,
+        bootstrap,
         ..Detection::over(log, folder)
     };
     let detected = detection.run_with(&catalog, &rules(&catalog), &at_step);

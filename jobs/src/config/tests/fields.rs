@@ -41,11 +41,15 @@ fn every_field_is_read() {
             batch_wait: Duration(70_000),
             cache_mib: 64,
             silent_after: Duration::seconds(120),
+            bootstrap: Some(BootstrapConfig {
+                location: "etc/snapshot".to_owned(),
+                as_of: Timestamp::parse("2026-11-22T08:00:00Z").ok(),
+            }),
         },
         sources: vec![
             Source {
                 name: "a-db".to_owned(),
-                line: 21,
+                line: 23,
                 config: SourceConfig::Binlog(BinlogConfig {
                     host: "127.0.0.1".to_owned(),
                     port: 3307,
@@ -63,7 +67,7 @@ fn every_field_is_read() {
             },
             Source {
                 name: "b-events".to_owned(),
-                line: 32,
+                line: 34,
                 config: SourceConfig::Kafka(KafkaConfig {
                     brokers: "one:9092,[::1]:9093".to_owned(),
                     group: "shown".to_owned(),
@@ -81,19 +85,19 @@ fn every_field_is_read() {
                     ],
                     topics: vec![
                         topic(
-                            43,
+                            45,
                             "paid",
                             FormatConfig::JsonEvent {
                                 event: "payment_completed".to_owned(),
                             },
                         ),
-                        topic(47, "lines", FormatConfig::Lines),
+                        topic(49, "lines", FormatConfig::Lines),
                     ],
                 }),
             },
             Source {
                 name: "c-topics".to_owned(),
-                line: 50,
+                line: 52,
                 config: SourceConfig::Kafka(KafkaConfig {
                     brokers: "one:9092".to_owned(),
                     group: "centinel".to_owned(),
@@ -104,7 +108,7 @@ fn every_field_is_read() {
                     settings: Vec::new(),
                     topics: vec![
                         TopicConfig {
-                            line: 54,
+                            line: 56,
                             name: TopicName::Pattern(r"^c\.(a|b)$".to_owned()),
                             format: FormatConfig::Debezium(DebeziumConfig {
                                 decimals: Decimals::Numeric,
@@ -113,7 +117,7 @@ fn every_field_is_read() {
                             }),
                         },
                         topic(
-                            60,
+                            62,
                             "avro",
                             FormatConfig::DebeziumAvro(AvroConfig {
                                 registry: "https://registry:8081".to_owned(),
@@ -123,7 +127,7 @@ fn every_field_is_read() {
                             }),
                         ),
                         topic(
-                            68,
+                            69,
                             "flat",
                             FormatConfig::DebeziumFlat(DebeziumConfig {
                                 decimals: Decimals::Precise,
@@ -131,14 +135,14 @@ fn every_field_is_read() {
                                 servers: Vec::new(),
                             }),
                         ),
-                        topic(71, "canal", FormatConfig::Canal),
-                        topic(74, "maxwell", FormatConfig::Maxwell),
+                        topic(72, "canal", FormatConfig::Canal),
+                        topic(75, "maxwell", FormatConfig::Maxwell),
                     ],
                 }),
             },
             Source {
                 name: "d-log".to_owned(),
-                line: 77,
+                line: 78,
                 config: SourceConfig::File(FileConfig {
                     path: "etc/../log.jsonl".into(),
                 }),
@@ -148,7 +152,7 @@ fn every_field_is_read() {
     let config = parse(EVERY_FIELD).unwrap();
     assert_eq!(config, expected);
     let lines: Vec<usize> = config.secrets().iter().map(|secret| secret.line).collect();
-    assert_eq!(lines, [11, 12, 26, 41, 65]);
+    assert_eq!(lines, [11, 12, 28, 43, 67]);
 }
 
 #[test]

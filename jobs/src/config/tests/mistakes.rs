@@ -28,6 +28,11 @@ fn mistakes_are_told_with_their_line_and_remedy() {
         ("batch_rows = 10", "batch_wait = \"50\"", 23, "cannot be `50`", "ms, s, m, h or d"),
         ("batch_rows = 10", "batch_wait = \"1h\"", 23, "cannot be `1h`", "from \"1ms\" to \"10s\""),
         ("batch_rows = 10", "silent_after = \"0s\"", 23, "cannot be `0s`", "from \"1s\" to \"1d\""),
+        // The snapshot that a state begins with.
+        ("batch_rows = 10", "bootstrap = \"ftp://host/it\"", 23, "`bootstrap` of [detection] cannot begin with `ftp://`", "s3://"),
+        ("batch_rows = 10", "bootstrap = \"s3://key:word@bucket\"", 23, "holds an account", "environment"),
+        ("batch_rows = 10", "bootstrap_as_of = \"2026-11-22T08:00:00Z\"", 23, "has `bootstrap_as_of` and no `bootstrap`", "remove it"),
+        ("batch_rows = 10", "bootstrap = \"it\"\nbootstrap_as_of = \"today\"", 24, "`today` is not a time", "2026-11-22T08:00:00Z"),
         // The archive.
         ("s3://bucket", "gs://bucket", 21, "cannot begin with `gs://`", "s3://bucket/prefix"),
         ("s3://bucket", "s3:///bucket", 21, "names no bucket", "3 to 63"),

@@ -30,6 +30,8 @@ batch_rows = 0x10
 batch_wait = "70ms"
 cache_mib = 64
 silent_after = "2m"
+bootstrap = "snapshot"
+bootstrap_as_of = "2026-11-22T08:00:00Z"
 [sources.a-db]
 kind = "binlog"
 host = "127.0.0.1"

@@ -97,19 +97,17 @@ impl Segments {
             .collect())
     }
 
-    /// Why these tables may lack rows, where one of their sources was not read from its beginning.
-    pub fn horizon(&self, catalog: &Catalog, tables: &BTreeSet<TableId>) -> Option<String> {
-        let horizons = &self.0.last()?.horizons;
-        let mut sources = tables
+    /// Why these tables may lack rows as of the moment, where one of them was not read from its beginning.
+    pub fn horizon(
+        &self,
+        catalog: &Catalog,
+        tables: &BTreeSet<TableId>,
+        at: Timestamp,
+    ) -> Option<String> {
+        let last = self.0.last()?;
+        tables
             .iter()
-            .map(|table| catalog.source(catalog.table(*table).source));
-        sources.find_map(|source| {
-            let horizon = horizons.get(source)?;
-            Some(format!(
-                "`{source}` was not read from its beginning: what it committed before {horizon} may be missing in the \
-                 archive"
-            ))
-        })
+            .find_map(|table| horizon(last, catalog, *table, at))
     }
 
     /// What may belong to these tables before the moment and could not be read when it came.
@@ -153,6 +151,36 @@ fn is_whole(file: &ManifestFile, present: &BTreeMap<String, u64>) -> Result<(), 
             file.path, file.bytes
         )),
         None => Err(format!("{} is missing: put it back", file.path)),
+    }
+}
+
+/// Why a table may lack rows as of a moment. Rows of a snapshot make it whole from then on.
+fn horizon(last: &Manifest, catalog: &Catalog, table: TableId, at: Timestamp) -> Option<String> {
+    let table = catalog.table(table);
+    let name = &table.name;
+    let source = catalog.source(table.source);
+    let of_source = last.horizons.get(source);
+    // A time that cannot be read is as late as can be.
+    let time = |text: &str| Timestamp::parse(text).unwrap_or(Timestamp::MAX);
+    match last.table_horizons.get(name) {
+        Some(own) if own.rows_read && of_source.is_none_or(|text| time(text) <= time(&own.time)) => {
+            (at < time(&own.time)).then(|| {
+                format!(
+                    "the archive begins with a snapshot of {name} that was taken at {}: it tells nothing of before",
+                    own.time
+                )
+            })
+        }
+        Some(own) => Some(format!(
+            "{name} was not read from its beginning: rows of it from before {} may be missing in the archive",
+            own.time
+        )),
+        None => of_source.map(|horizon| {
+            format!(
+                "`{source}` was not read from its beginning: what it committed before {horizon} may be missing in the \
+                 archive"
+            )
+        }),
     }
 }
 

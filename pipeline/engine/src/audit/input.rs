@@ -68,6 +68,8 @@ struct DataFile {
     path: Path,
     shown: String,
     size: u64,
+    /// What its store says of its content: it changes when that does.
+    stamp: String,
     metadata: ArrowReaderMetadata,
     /// For each column that is read: its place in the file, or the value that the path tells.
     places: Vec<Place>,
@@ -194,6 +196,9 @@ impl TableInput {
             path: meta.location,
             shown,
             size: meta.size,
+            stamp: meta
+                .e_tag
+                .unwrap_or_else(|| meta.last_modified.to_rfc3339()),
             metadata,
             places,
         })
@@ -239,6 +244,18 @@ impl TableInput {
                     .iter()
                     .any(|path| path.columns().contains(&column))
         })
+    }
+
+    /// What tells a part from others, its content changed among them, and how many rows it has.
+    pub fn describe(&self, part: usize) -> (String, u64) {
+        match &self.parts[part] {
+            Part::Batch(batch) => (String::new(), batch.num_rows() as u64),
+            Part::RowGroup { file, group, .. } => {
+                let rows = file.metadata.metadata().row_group(*group).num_rows();
+                let text = format!("{} {} {} {group}", file.shown, file.size, file.stamp);
+                (text, rows as u64)
+            }
+        }
     }
 
     /// How many parts there are.

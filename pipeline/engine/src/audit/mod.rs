@@ -36,7 +36,7 @@ pub use options::{AuditOptions, Cut, Progress, Stage};
 pub use snapshot::Snapshot;
 
 use crate::EngineError;
-use input::Input;
+pub(crate) use input::{Input, TableInput};
 pub(crate) use plan::needed_by;
 use read::TableProblem;
 use tally::{Clock, Tally};

@@ -120,8 +120,24 @@ impl Snapshot {
         self.manifest.as_ref()?.tables.get(table)?.rows
     }
 
+    /// Whether there is any file of a table.
+    pub(crate) fn has(&self, table: &str) -> Result<bool, String> {
+        Ok(!self.find(table)?.is_empty())
+    }
+
     /// The files of a table, in order of name: `<table>.parquet`, or all below `<table>/`.
     pub(crate) fn files(&self, table: &str) -> Result<Vec<ObjectMeta>, String> {
+        let found = self.find(table)?;
+        match found.is_empty() {
+            false => Ok(found),
+            true => Err(format!(
+                "there is neither {table}.parquet nor {table}/**/*.parquet in {}",
+                self.shown
+            )),
+        }
+    }
+
+    fn find(&self, table: &str) -> Result<Vec<ObjectMeta>, String> {
         let single = self.child(&format!("{table}.parquet"));
         let folder = self.child(table);
         self.wait(async {
@@ -140,10 +156,6 @@ impl Snapshot {
                 (Some(file), several) if several.is_empty() => Ok(vec![file]),
                 (Some(_), _) => Err(format!(
                     "there are both {table}.parquet and {table}/; remove one of them"
-                )),
-                (None, several) if several.is_empty() => Err(format!(
-                    "there is neither {table}.parquet nor {table}/**/*.parquet in {}",
-                    self.shown
                 )),
                 (None, several) => Ok(several),
             }

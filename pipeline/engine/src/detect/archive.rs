@@ -8,6 +8,7 @@ use centinel_outlet::archive::{
 };
 use centinel_state::Commit;
 
+use super::bootstrap;
 use super::detector::Detector;
 use super::messages::read_hole;
 use crate::EngineError;
@@ -54,6 +55,8 @@ pub(super) fn beside<T>(
         archive.append(batch).map_err(failed)?;
         return work();
     }
+    let of_snapshot = bootstrap::for_archive(batch);
+    let batch = of_snapshot.as_ref().unwrap_or(batch);
     std::thread::scope(|scope| {
         let spool = std::thread::Builder::new().name("spool".into());
         let spooling = spool
@@ -106,6 +109,11 @@ pub(super) fn reached(
             .horizons
             .by_source()
             .map(|(source, time)| (source.to_owned(), time))
+            .collect(),
+        table_horizons: detector
+            .horizons
+            .by_table()
+            .map(|(table, horizon)| (table.to_owned(), (horizon.time(), horizon.rows_read())))
             .collect(),
         unread,
         moved,

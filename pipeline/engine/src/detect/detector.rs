@@ -112,7 +112,6 @@ pub struct Detector {
 const POSITIONS_FACT: &str = "positions";
 const PROGRESS_FACT: &str = "progress";
 const DOUBTS_FACT: &str = "doubts";
-const HORIZONS_FACT: &str = "horizons";
 const NEXT_MESSAGE_FACT: &str = "next_message";
 const RULES_FACT: &str = "rules";
 const OPEN_FACT: &str = "open";
@@ -172,7 +171,7 @@ impl Detector {
             ended: false,
             positions: read_fact(store.as_ref(), POSITIONS_FACT)?.unwrap_or_default(),
             doubts: read_fact(store.as_ref(), DOUBTS_FACT)?.unwrap_or_default(),
-            horizons: read_fact(store.as_ref(), HORIZONS_FACT)?.unwrap_or_default(),
+            horizons: Horizons::read(&catalog, store.as_ref())?,
             next_message: read_fact(store.as_ref(), NEXT_MESSAGE_FACT)?.unwrap_or(1),
             open: read_fact(store.as_ref(), OPEN_FACT)?.unwrap_or_default(),
             unreached: read_fact(store.as_ref(), UNREACHED_FACT)?.unwrap_or_default(),
@@ -235,7 +234,7 @@ impl Detector {
         Ok(())
     }
 
-    /// What came before detection began, by source.
+    /// What came before detection began.
     pub fn horizons(&self) -> &Horizons {
         &self.horizons
     }
@@ -299,8 +298,8 @@ impl Detector {
             let known = &mut self.progress[usize::from(source.0)];
             *known = (*known).max(*time);
         }
-        for (source, time) in &batch.horizons {
-            self.horizons.set(self.catalog.source(*source), *time);
+        for (of, time) in &batch.horizons {
+            self.horizons.set(&self.catalog, *of, *time);
         }
         self.positions.0.extend(batch.positions.0.clone());
         let mut prepared = Prepared::default();
@@ -470,12 +469,14 @@ impl Detector {
             (POSITIONS_FACT, serde_json::to_vec(&self.positions)),
             (PROGRESS_FACT, serde_json::to_vec(&progress)),
             (DOUBTS_FACT, serde_json::to_vec(&self.doubts)),
-            (HORIZONS_FACT, serde_json::to_vec(&self.horizons)),
             (NEXT_MESSAGE_FACT, serde_json::to_vec(&self.next_message)),
             (RULES_FACT, serde_json::to_vec(&self.register)),
             (OPEN_FACT, serde_json::to_vec(&self.open)),
             (UNREACHED_FACT, serde_json::to_vec(&self.unreached)),
-        ] {
+        ]
+        .into_iter()
+        .chain(self.horizons.facts())
+        {
             let bytes = value.map_err(|error| EngineError::Damaged(error.to_string()))?;
             if self.written.get(name) != Some(&bytes) {
                 self.written.insert(name, bytes.clone());
@@ -486,7 +487,8 @@ impl Detector {
     }
 }
 
-fn read_fact<T: serde::de::DeserializeOwned>(
+/// A fact of state, in JSON.
+pub(super) fn read_fact<T: serde::de::DeserializeOwned>(
     store: &dyn Store,
     name: &str,
 ) -> Result<Option<T>, EngineError> {

@@ -10,6 +10,7 @@ use super::detector::Detector;
 use super::entities::Work;
 use super::keys::{DocumentKind, Documents};
 use super::links::{Move, ResolvedLink, resolve};
+use super::overlap::give_way;
 use super::routing::{Routed, TargetChange};
 use crate::EngineError;
 
@@ -149,6 +150,7 @@ impl Detector {
             }
             stored[each.from as usize].records = stay;
         }
+        let begun_with_snapshot = self.horizons.any_rows_read();
         let together =
             stored
                 .into_iter()
@@ -159,7 +161,12 @@ impl Detector {
                     let tables = coming
                         .iter()
                         .fold(0, |tables, record| tables | 1u128 << record.table.0);
-                    let merged = merge(&mut records, &mut coming);
+                    let older = match begun_with_snapshot {
+                        true => give_way(&self.catalog, &self.horizons, &mut records, &mut coming),
+                        false => 0,
+                    };
+                    let mut merged = merge(&mut records, &mut coming);
+                    merged.repeated += older;
                     trim_history(&mut records, self.limits.history_per_row);
                     Together {
                         number: index as u32,

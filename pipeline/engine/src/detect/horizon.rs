@@ -1,58 +1,162 @@
 //! What came before detection began.
 //!
-//! A source whose history was not read from its beginning has a horizon: what it committed before may be missing.
-//! An entity whose own history may begin before it is never judged on rows that are missing: what a rule says of it
+//! A table whose history was not read from its beginning has a horizon: rows of it from before may be missing. An
+//! entity whose own history may begin before it is never judged on rows that are missing: what a rule says of it
 //! is undetermined, never confirmed.
 
 use std::collections::BTreeMap;
 
 use centinel_catalog::Catalog;
-use centinel_model::{Duration, EntityId, Operation, SourceId, Timestamp};
-use centinel_state::Record;
+use centinel_model::{Duration, EntityId, HorizonOf, Operation, TableId, Timestamp};
+use centinel_state::{Record, Store};
 use serde::{Deserialize, Serialize};
 
-/// By the source's name: what it committed before this time may be missing, in microseconds since 1970.
-/// Persisted as one fact, in JSON.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Horizons(BTreeMap<String, i64>);
+use super::detector::read_fact;
+use crate::EngineError;
 
-impl Horizons {
-    /// Reading of this source began behind its beginning. Said again, the later time counts.
-    pub fn set(&mut self, source: &str, time: Timestamp) {
-        let known = self.0.entry(source.to_owned()).or_insert(time.0);
-        *known = time.0.max(*known);
+/// The fact that holds what is known of whole sources: their names and microseconds since 1970, in JSON.
+pub(super) const SOURCES_FACT: &str = "horizons";
+/// The fact that holds what is known of single tables: their names and [`TableHorizon`], in JSON.
+pub(super) const TABLES_FACT: &str = "table_horizons";
+
+/// The horizons of all tables.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Horizons {
+    sources: BTreeMap<String, i64>,
+    tables: BTreeMap<String, TableHorizon>,
+    /// By table id: the later of its own horizon and its source's.
+    resolved: Vec<Option<Timestamp>>,
+}
+
+/// The horizon of one table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableHorizon {
+    /// In microseconds since 1970.
+    time: i64,
+    /// Whether its rows as of then were read from a snapshot.
+    rows_read: bool,
+}
+
+impl TableHorizon {
+    /// What was committed before may be missing.
+    pub fn time(&self) -> Timestamp {
+        Timestamp(self.time)
     }
 
-    /// The latest among a set of sources, if any of them has one.
-    pub fn of(&self, catalog: &Catalog, sources: u64) -> Option<Timestamp> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let sources = (0..catalog.sources.len() as u16).filter(|id| sources & (1 << id) != 0);
-        sources
-            .filter_map(|id| self.0.get(catalog.source(SourceId(id))))
-            .max()
-            .map(|time| Timestamp(*time))
-    }
-
-    /// By source, for people.
-    pub fn by_source(&self) -> impl Iterator<Item = (&str, Timestamp)> {
-        self.0
-            .iter()
-            .map(|(source, time)| (source.as_str(), Timestamp(*time)))
+    /// Whether the rows as of then were read from a snapshot: only what was before them is missing.
+    pub fn rows_read(&self) -> bool {
+        self.rows_read
     }
 }
 
-/// Whether rows of this entity from before the horizon may be missing. They are not when the row that begins the
-/// entity was seen to come into being behind the horizon, or when everything known of it is so much younger that
-/// nothing older would still be awaited.
+impl Horizons {
+    /// As state knows them.
+    pub(super) fn read(catalog: &Catalog, store: &dyn Store) -> Result<Horizons, EngineError> {
+        let mut horizons = Horizons {
+            sources: read_fact(store, SOURCES_FACT)?.unwrap_or_default(),
+            tables: read_fact(store, TABLES_FACT)?.unwrap_or_default(),
+            resolved: Vec::new(),
+        };
+        horizons.resolve(catalog);
+        Ok(horizons)
+    }
+
+    /// The two facts with their names.
+    pub(super) fn facts(&self) -> [(&'static str, serde_json::Result<Vec<u8>>); 2] {
+        [
+            (SOURCES_FACT, serde_json::to_vec(&self.sources)),
+            (TABLES_FACT, serde_json::to_vec(&self.tables)),
+        ]
+    }
+
+    /// Reading began behind the beginning. Said again, the later time counts.
+    pub fn set(&mut self, catalog: &Catalog, of: HorizonOf, time: Timestamp) {
+        let (table, rows_read) = match of {
+            HorizonOf::Source(source) => {
+                let name = catalog.source(source).to_owned();
+                let known = self.sources.entry(name).or_insert(time.0);
+                *known = time.0.max(*known);
+                return self.resolve(catalog);
+            }
+            HorizonOf::Table(table) => (table, false),
+            HorizonOf::Snapshot(table) => (table, true),
+        };
+        let new = TableHorizon {
+            time: time.0,
+            rows_read,
+        };
+        let name = catalog.table(table).name.clone();
+        let known = self.tables.entry(name).or_insert(new);
+        let order = |horizon: &TableHorizon| (horizon.time, horizon.rows_read);
+        if order(&new) > order(known) {
+            *known = new;
+        }
+        self.resolve(catalog);
+    }
+
+    fn resolve(&mut self, catalog: &Catalog) {
+        let of = |table: &centinel_catalog::Table| {
+            let own = self.tables.get(&table.name).map(|horizon| horizon.time);
+            let source = self.sources.get(catalog.source(table.source)).copied();
+            own.max(source).map(Timestamp)
+        };
+        let resolved = catalog.tables.iter().map(of).collect();
+        self.resolved = resolved;
+    }
+
+    /// The horizon of one table, if it has one.
+    pub fn of_table(&self, table: TableId) -> Option<Timestamp> {
+        self.resolved.get(usize::from(table.0)).copied().flatten()
+    }
+
+    /// The latest among a set of tables (bit by table id), and whose it is.
+    pub fn of(&self, tables: u128) -> Option<(Timestamp, TableId)> {
+        let resolved = self.resolved.iter().enumerate();
+        let wanted = resolved.filter(|(table, _)| tables & (1 << table) != 0);
+        wanted
+            .filter_map(|(table, time)| Some(((*time)?, TableId(table as u16))))
+            .max()
+    }
+
+    /// Whether rows of some table were read from a snapshot.
+    pub fn any_rows_read(&self) -> bool {
+        self.tables.values().any(|horizon| horizon.rows_read)
+    }
+
+    /// By source, for people and for the archive.
+    pub fn by_source(&self) -> impl Iterator<Item = (&str, Timestamp)> {
+        let sources = self.sources.iter();
+        sources.map(|(source, time)| (source.as_str(), Timestamp(*time)))
+    }
+
+    /// By table, for people and for the archive.
+    pub fn by_table(&self) -> impl Iterator<Item = (&str, TableHorizon)> {
+        let tables = self.tables.iter();
+        tables.map(|(table, horizon)| (table.as_str(), *horizon))
+    }
+}
+
+/// Why an entity beyond the horizon of this table is undetermined, for people.
+pub(super) fn why_beyond(catalog: &Catalog, (time, table): (Timestamp, TableId)) -> String {
+    format!(
+        "beyond the horizon: its history may begin before detection did, so rows of {} from before {time} may be \
+         missing",
+        catalog.table(table).name
+    )
+}
+
+/// Whether rows of this entity from before the horizon may be missing. They are not when nothing of it is known from
+/// before and the row that begins it was seen to come into being behind the horizon, or when everything known of it
+/// is so much younger that nothing older would still be awaited.
 pub fn may_begin_before(
     catalog: &Catalog,
     entity: EntityId,
     records: &[Record<'_>],
     horizon: Timestamp,
 ) -> bool {
-    if let Some(table) = catalog.entity(entity).begins_with {
+    let oldest = records.iter().map(|record| record.committed_at).min();
+    let begins_with = catalog.entity(entity).begins_with;
+    if let Some(table) = begins_with.filter(|_| oldest >= Some(horizon)) {
         let begins = |record: &Record<'_>| {
             record.table == table
                 && record.operation == Operation::Insert
@@ -64,6 +168,68 @@ pub fn may_begin_before(
     }
     let lookback = catalog.tables.iter().map(|table| table.lookback);
     let lookback = lookback.max().unwrap_or(Duration::ZERO);
-    let oldest = records.iter().map(|record| record.committed_at).min();
     oldest.is_none_or(|oldest| oldest < horizon.plus(lookback))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use centinel_model::SourceId;
+    use centinel_state::{Commit, FileStore};
+
+    fn catalog() -> Catalog {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas");
+        centinel_catalog::load(&folder).unwrap()
+    }
+
+    #[test]
+    fn a_table_has_the_later_of_its_own_horizon_and_its_sources() {
+        let catalog = catalog();
+        let (payment, refund) = (
+            catalog.table_id("payment").unwrap(),
+            catalog.table_id("refund").unwrap(),
+        );
+        let mut horizons = Horizons::default();
+        let source = HorizonOf::Source(catalog.table(payment).source);
+        horizons.set(&catalog, source, Timestamp(50));
+        assert_eq!(horizons.of_table(payment), Some(Timestamp(50)));
+        assert_eq!(horizons.of_table(refund), None);
+        for (of, time, expected) in [
+            (HorizonOf::Table(payment), 40, (50, false)),
+            (HorizonOf::Snapshot(payment), 40, (50, true)),
+            (HorizonOf::Snapshot(payment), 60, (60, true)),
+            (HorizonOf::Table(payment), 60, (60, true)),
+            (HorizonOf::Table(payment), 70, (70, false)),
+        ] {
+            horizons.set(&catalog, of, Timestamp(time));
+            let read = horizons.tables["payment"].rows_read;
+            let found = (horizons.of_table(payment).unwrap().0, read);
+            assert_eq!(found, expected, "{of:?} {time}");
+        }
+        horizons.set(&catalog, HorizonOf::Table(refund), Timestamp(80));
+        let both = 1 << payment.0 | 1 << refund.0;
+        assert_eq!(horizons.of(both), Some((Timestamp(80), refund)));
+        assert_eq!(horizons.of(1 << payment.0), Some((Timestamp(70), payment)));
+        assert_eq!(horizons.of(0), None);
+    }
+
+    #[test]
+    fn states_from_before_tables_had_horizons_open() {
+        let catalog = catalog();
+        let store = FileStore::in_memory(1 << 20).unwrap();
+        let name = catalog.source(SourceId(0));
+        let commit = Commit {
+            facts: vec![(
+                SOURCES_FACT.into(),
+                format!("{{\"{name}\":77}}").into_bytes(),
+            )],
+            ..Commit::default()
+        };
+        store.commit(&commit).unwrap();
+        let horizons = Horizons::read(&catalog, &store).unwrap();
+        let own = catalog.table_ids();
+        let own = own.filter(|table| catalog.table(*table).source == SourceId(0));
+        let tables = own.fold(0, |set, table| set | 1 << table.0);
+        assert_eq!(horizons.of(tables).unwrap().0, Timestamp(77));
+    }
 }

@@ -1,12 +1,12 @@
 //! What the rules say of the works → verdicts, messages, documents to write.
 
-use centinel_model::{Amount, Timestamp, Verdict};
+use centinel_model::{Amount, TableId, Timestamp, Verdict};
 use centinel_state::{Commit, Wake, newest_commit};
 use centinel_verdict::{Case, Observation, Question, Transition, judge, read_cases, write_cases};
 
 use super::detector::Detector;
 use super::entities::{Answer, Answers, EntityGroup, Judged, Work};
-use super::horizon::may_begin_before;
+use super::horizon::{may_begin_before, why_beyond};
 use super::keys::{DocumentKind, Documents};
 use super::messages::line_of;
 use super::open::open;
@@ -189,20 +189,24 @@ impl Judging<'_> {
             newest_commit,
             hole: matches!(seen, Seen::CouldNotJudge(_))
                 || doubtful()
-                || self.is_beyond_horizon(detector, rule, subject),
+                || self.beyond_horizon(detector, rule, subject).is_some(),
             rule_changed: detector
                 .register
                 .is_changed(judged.number, subject.document),
         }
     }
 
-    fn is_beyond_horizon(&self, detector: &Detector, rule: usize, subject: &Subject<'_>) -> bool {
-        let sources = self.group.rules[rule].sources;
-        let horizon = detector.horizons.of(&detector.catalog, sources);
+    /// The horizon of the rule's tables, where rows of this entity from before it may be missing.
+    fn beyond_horizon(
+        &self,
+        detector: &Detector,
+        rule: usize,
+        subject: &Subject<'_>,
+    ) -> Option<(Timestamp, TableId)> {
+        let horizon = detector.horizons.of(self.group.rules[rule].depends_on)?;
         let records = &subject.work.records;
-        horizon.is_some_and(|horizon| {
-            may_begin_before(&detector.catalog, self.group.entity, records, horizon)
-        })
+        may_begin_before(&detector.catalog, self.group.entity, records, horizon.0)
+            .then_some(horizon)
     }
 
     /// One transition as a message in the outbox.
@@ -253,11 +257,10 @@ impl Judging<'_> {
             }
         };
         if told.verdict == Verdict::Undetermined {
-            finding.hint = Some(match seen {
-                Seen::CouldNotJudge(reason) => format!("could not judge: {reason}"),
-                _ if self.is_beyond_horizon(detector, rule, subject) => {
-                    "beyond the horizon: its history may begin before detection did, so rows may be missing".into()
-                }
+            let horizon = self.beyond_horizon(detector, rule, subject);
+            finding.hint = Some(match (seen, horizon) {
+                (Seen::CouldNotJudge(reason), _) => format!("could not judge: {reason}"),
+                (_, Some(horizon)) => why_beyond(catalog, horizon),
                 _ => "a record that could not be read may belong to it, or it never comes to rest"
                     .into(),
             });

@@ -10,6 +10,7 @@ use centinel_catalog::{Catalog, EntityPath};
 use centinel_model::{EntityId, TableId, Version};
 use centinel_state::{Record, RowDecoder, StoredDocument, put_varint, take_u64};
 
+use super::bootstrap::LOWEST;
 use super::keys::{DocumentKind, Documents};
 use super::routing::TargetChange;
 use crate::EngineError;
@@ -74,13 +75,16 @@ impl Target {
     /// known yet: versions need not be stored for it, because any other answer would be contradicted by
     /// its image before. Returns whether anything is different now.
     pub fn apply(&mut self, change: &TargetChange) -> bool {
-        let newer = self.version.is_none_or(|known| known < change.version);
+        // A source may give the lowest version, too, which rows of a first snapshot have.
+        let lowest = Some(change.version) == self.version && change.version == LOWEST;
+        let newer = lowest || self.version.is_none_or(|known| known < change.version);
         if !newer || (!change.moves && self.version.is_some()) {
             return false;
         }
+        let other = self.version != Some(change.version) || self.entity_key != change.entity_key;
         self.version = Some(change.version);
         self.entity_key = change.entity_key.clone();
-        true
+        other
     }
 }
 

@@ -9,6 +9,8 @@
 //! | `entities` | documents → slices → rules |
 //! | `judging` | what the rules say → verdicts, messages, documents |
 //! | `holes` | what records that could not be read put in doubt |
+//! | `bootstrap` | the snapshot that a state begins with |
+//! | `overlap` | its rows, and a stream that began before it |
 //! | `reader` | the inputs as one stream of micro-batches |
 //! | `horizon` | what came before detection began |
 //! | `backlog` | what is left to read, for those who look on |
@@ -21,6 +23,7 @@
 
 mod archive;
 mod backlog;
+mod bootstrap;
 mod detector;
 mod entities;
 mod gather;
@@ -31,6 +34,7 @@ mod keys;
 mod links;
 mod messages;
 mod open;
+mod overlap;
 mod reader;
 mod routing;
 mod run;
@@ -39,9 +43,10 @@ mod stall;
 mod unreached;
 
 pub use backlog::{SharedBacklog, Standing};
+pub use bootstrap::BootstrapOptions;
 pub use centinel_source::{Backlog, InputFile, InputOptions, Unit, Until};
 pub use detector::{Counters, Detector, DetectorLimits, Prepared};
-pub use horizon::Horizons;
+pub use horizon::{Horizons, TableHorizon};
 pub use messages::{
     HOLE_SCHEMA, HoleMessage, SOURCE_SCHEMA, SourceMessage, SourceState, read_hole,
 };

@@ -15,6 +15,7 @@ use centinel_state::{Commit, Store};
 
 use super::archive;
 use super::backlog::SharedBacklog;
+use super::bootstrap::{self, Bootstrap, BootstrapOptions};
 use super::detector::Detector;
 use super::reader::{Next, Reader};
 use super::stages::Stopwatch;
@@ -44,6 +45,8 @@ pub struct RunOptions {
     pub backlog: SharedBacklog,
     /// Where every change is kept; none for a state that keeps no archive.
     pub archive: Option<ArchiveOptions>,
+    /// What a new state begins with.
+    pub bootstrap: Option<BootstrapOptions>,
 }
 
 /// The steps of one commit, in their order: where a crash may come between.
@@ -90,6 +93,12 @@ pub fn run(
 ) -> Result<RunReport, EngineError> {
     let started = Instant::now();
     let catalog = Arc::clone(&detector.catalog);
+    let snapshot = bootstrap::open(
+        detector,
+        options.bootstrap.as_ref(),
+        options.limits,
+        &options.backlog,
+    )?;
     let mut reader = Reader::open(
         &catalog,
         &options.inputs,
@@ -120,7 +129,7 @@ pub fn run(
         let named = |name: &str| std::thread::Builder::new().name(name.into());
         let failed = |error: std::io::Error| EngineError::Input(error.to_string());
         let stop_reading = &stop_reading;
-        let reading = move || read(&mut reader, &send_batch, now, stop_reading);
+        let reading = move || read(snapshot, &mut reader, &send_batch, now, stop_reading);
         named("read").spawn_scoped(scope, reading).map_err(failed)?;
         let store = Arc::clone(store);
         let committing = move || commit_all(store.as_ref(), outlet, &commits, &send_told, at_step);
@@ -196,11 +205,22 @@ fn redeliver(store: &dyn Store, outlet: &mut dyn Outlet) -> Result<Told, EngineE
 }
 
 fn read(
+    snapshot: Option<Bootstrap>,
     reader: &mut Reader,
     batches: &SyncSender<Result<(MicroBatch, Duration), EngineError>>,
     now: &dyn Fn() -> Timestamp,
     stop: &(dyn Fn() -> bool + Sync),
 ) {
+    let mut each = |batch| !stop() && batches.send(Ok((batch, Duration::ZERO))).is_ok();
+    match snapshot.map(|snapshot| snapshot.give(&mut each)) {
+        None | Some(Ok(true)) => {}
+        Some(Ok(false)) => return,
+        Some(Err(error)) => {
+            // As below.
+            let _ = batches.send(Err(error));
+            return;
+        }
+    }
     while !stop() {
         let sent = match reader.next(now()) {
             Ok(Next::Batch(batch)) => batches.send(Ok((batch, std::mem::take(&mut reader.spent)))),

@@ -10,6 +10,7 @@ use centinel_model::{
 use centinel_state::{Commit, Record, Wake, current_rows, newest_commit};
 
 use super::detector::Detector;
+use super::horizon::why_beyond;
 use super::keys::DocumentKind;
 use super::links::Target;
 use super::messages::line_of;
@@ -65,6 +66,9 @@ impl Detector {
                 .concern_waiting(table, self.newest(records), patience)
             {
                 finding.verdict = Verdict::Undetermined;
+            } else if let Some(horizon) = self.awaited_beyond_horizon(table, records) {
+                finding.verdict = Verdict::Undetermined;
+                finding.hint = Some(why_beyond(&self.catalog, (horizon, table)));
             }
             // Rows that have reached their entity are not here any more.
             let anchor = match waiting.is_empty() {
@@ -76,6 +80,14 @@ impl Detector {
             self.send(line_of(&finding)?, commit);
         }
         Ok(None)
+    }
+
+    /// The horizon of the awaited row's table, where that row may be from before it.
+    fn awaited_beyond_horizon(&self, table: TableId, records: &[Record<'_>]) -> Option<Timestamp> {
+        let horizon = self.horizons.of_table(table)?;
+        let oldest = records.iter().map(|record| record.committed_at).min()?;
+        let lookback = self.catalog.table(table).lookback;
+        (oldest < horizon.plus(lookback)).then_some(horizon)
     }
 
     fn waits_until(

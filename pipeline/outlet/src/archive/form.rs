@@ -41,8 +41,20 @@ pub struct Manifest {
     /// By source, RFC 3339: what it committed before may be missing, because it was not read from its beginning.
     #[serde(default)]
     pub horizons: BTreeMap<String, String>,
+    /// By table: the same of single tables.
+    #[serde(default)]
+    pub table_horizons: BTreeMap<String, TableHorizon>,
     /// Records that came in this stretch and could not be read: they are not in the archive.
     pub unread: Vec<Unread>,
+}
+
+/// Where what is known of a table begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableHorizon {
+    /// RFC 3339: what was committed before may be missing.
+    pub time: String,
+    /// Whether the table's rows as of then stand in the archive, as a snapshot had them.
+    pub rows_read: bool,
 }
 
 /// The changes of one table in one hour of commit time.

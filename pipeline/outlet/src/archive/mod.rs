@@ -43,7 +43,7 @@ pub use columns::{
 pub use failure::Obstacle;
 pub use form::{
     ARCHIVE_SCHEMA, IDENTITY_OBJECT, IDENTITY_SCHEMA, Identity, MANIFEST_FOLDER, Manifest,
-    ManifestFile, Unread,
+    ManifestFile, TableHorizon, Unread,
 };
 pub use location::Location;
 pub use probe::{Probed, Unusable, probe};
@@ -111,6 +111,8 @@ pub struct Reached {
     pub progress: BTreeMap<String, Timestamp>,
     /// By source: what it committed before may be missing, because it was not read from its beginning.
     pub horizons: BTreeMap<String, Timestamp>,
+    /// By table: the same of single tables, and whether its rows as of then were read from a snapshot.
+    pub table_horizons: BTreeMap<String, (Timestamp, bool)>,
     /// Records that could not be read, since the last commit.
     pub unread: Vec<Unread>,
     /// Whether anything came at all, were it a heartbeat.
@@ -325,6 +327,7 @@ impl Archive {
             positions: reached.positions,
             progress: told(reached.progress),
             horizons: told(reached.horizons),
+            table_horizons: table_horizons(reached.table_horizons),
             unread: std::mem::take(&mut standing.unread),
         };
         self.spool
@@ -366,6 +369,14 @@ impl Archive {
             trouble: trouble.map(Trouble::text),
         }
     }
+}
+
+fn table_horizons(horizons: BTreeMap<String, (Timestamp, bool)>) -> BTreeMap<String, TableHorizon> {
+    let told = horizons.into_iter().map(|(table, (time, rows_read))| {
+        let time = time.to_string();
+        (table, TableHorizon { time, rows_read })
+    });
+    told.collect()
 }
 
 /// A state that begins must not write over the archive of another.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use arrow::error::ArrowError;
-use centinel_model::{DecodedChunk, Hole, Line, LineContent, SourceId, Timestamp, TransactionRow};
+use centinel_model::{
+    DecodedChunk, Hole, HorizonOf, Line, LineContent, SourceId, Timestamp, TransactionRow,
+};
 
 use super::place::Place;
 use crate::rows::{Layout, TableBuffer};
@@ -114,9 +116,11 @@ impl Builder {
     pub(super) fn finish(
         &mut self,
         input: &str,
-        after: Place,
+        mut after: Place,
         progress: Option<(SourceId, Timestamp)>,
     ) -> Result<DecodedChunk, ArrowError> {
+        // It is told once.
+        after.horizon = None;
         let next = Builder::new(Arc::clone(&self.layouts), after.clone());
         let full = std::mem::replace(self, next);
         let mut chunk = DecodedChunk::new(
@@ -130,6 +134,10 @@ impl Builder {
         chunk.tables = tables.collect::<Result<_, _>>()?;
         chunk.lines = full.lines;
         chunk.holes = full.holes;
+        if let Some(((source, _), time)) = progress.zip(full.start.horizon) {
+            let of = HorizonOf::Source(source);
+            chunk.horizons.push((of, Timestamp(time)));
+        }
         chunk.progress.extend(progress);
         Ok(chunk)
     }

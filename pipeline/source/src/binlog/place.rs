@@ -17,6 +17,8 @@ pub(super) struct Place {
     /// Whether all snapshots are whole, and the log was read up to where they stood. A start from where it
     /// is not takes another snapshot. A position says so by its commit time: 0 until then.
     pub(super) settled: bool,
+    /// Set where reading begins without a snapshot: what was committed before this time may be missing.
+    pub(super) horizon: Option<i64>,
 }
 
 /// How many numbers a new stretch of transactions begins behind the last at most.
@@ -52,6 +54,7 @@ impl Place {
                 transactions: *transactions,
                 clock: *committed_at,
                 settled: *committed_at > 0,
+                horizon: None,
             }),
             _ => None,
         }

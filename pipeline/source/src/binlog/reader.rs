@@ -184,6 +184,7 @@ impl Reader {
             place.transactions = 1;
             place.clock = facts.clock();
             place.settled = true;
+            place.horizon = Some(place.clock);
             self.assembler.builder.start = self.assembler.place.clone();
         }
         self.anchored = true;

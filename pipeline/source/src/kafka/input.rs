@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use centinel_catalog::Catalog;
 use centinel_model::{
-    DecodedChunk, LineContent, Position, Positions, SourceId, TableId, Timestamp,
+    DecodedChunk, HorizonOf, LineContent, Position, Positions, SourceId, TableId, Timestamp,
 };
 use rdkafka::consumer::{CommitMode, Consumer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -16,7 +16,7 @@ use super::ends::{EndWatch, Ends};
 use super::gap::{self, Resumption};
 use super::options::{KafkaOptions, KafkaProgress, Start};
 use super::partition::{Lost, Partition, Polled};
-use crate::format::MessageDecoder;
+use crate::format::{Format, MessageDecoder};
 use crate::{Backlog, Input, InputError, Reading, Unit, Until};
 
 /// How often offsets are shown to the brokers.
@@ -32,6 +32,8 @@ pub struct KafkaInput {
     /// The table whose changes are heartbeats, if these move the progress.
     heartbeat_table: Option<TableId>,
     consumer: Arc<Consumer>,
+    /// For each entry of the options' topics the event that it holds, where it holds nothing else.
+    events: Vec<Option<TableId>>,
     /// One for each entry of the options' topics.
     decoders: Vec<MessageDecoder>,
     partitions: Vec<Partition>,
@@ -93,6 +95,11 @@ impl KafkaInput {
             })
             .collect::<Result<_, String>>()
             .map_err(|what| refused(&options, &what, "correct the topic's format"))?;
+        let events = options.topics.iter().map(|topic| match &topic.format {
+            Format::JsonEvent { event } => catalog.table_id(event),
+            _ => None,
+        });
+        let events = events.collect();
         let found = discover(&connect(&options, 1)?, &options)?;
         let opened_at = super::ends::wall_clock();
         let consumer = Arc::new(connect(&options, found.len())?);
@@ -104,6 +111,7 @@ impl KafkaInput {
         let mut input = KafkaInput {
             source,
             heartbeat_table,
+            events,
             decoders,
             partitions: Vec::new(),
             stored: stored
@@ -321,7 +329,9 @@ impl KafkaInput {
         if partition.begins_late && newest.is_some() {
             let times = chunk.tables.iter().flat_map(|table| &table.committed_at);
             let first = times.copied().min().unwrap_or(now);
-            chunk.horizons.push((self.source, first));
+            let event = self.events[partition.found.options];
+            let of = event.map_or(HorizonOf::Source(self.source), HorizonOf::Table);
+            chunk.horizons.push((of, first));
             partition.begins_late = false;
         }
         self.note_heartbeats(&mut chunk);

@@ -96,6 +96,11 @@ fn without_a_snapshot_reading_begins_with_what_comes() {
     server.execute("UPDATE pay.payment SET amount = 2");
     running.catch_up();
     assert_eq!(running.folded.operations, [Operation::Update]);
+    let horizon = running.folded.horizon;
+    assert!(
+        horizon.is_some_and(|time| time <= running.folded.progress),
+        "what was there before is beyond it: {horizon:?}"
+    );
     assert_eq!(running.folded.current(0), select(&server, SELECT_PAYMENT));
 }
 

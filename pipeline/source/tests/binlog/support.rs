@@ -78,6 +78,8 @@ pub struct Folded {
     pub rows: BTreeMap<(u16, String), (Version, Option<Cells>)>,
     pub holes: Vec<Hole>,
     pub progress: i64,
+    /// What was committed before may be missing.
+    pub horizon: Option<i64>,
     pub after: Option<Position>,
     /// Every version of a stream row that came, to see doubles.
     pub versions: BTreeSet<(u64, u32)>,
@@ -142,6 +144,9 @@ impl Folded {
             }
         }
         self.holes.extend(chunk.holes);
+        for (_, time) in chunk.horizons {
+            self.horizon = Some(time.0);
+        }
         for (_, time) in chunk.progress {
             assert!(time.0 >= self.progress, "progress goes back");
             self.progress = time.0;
