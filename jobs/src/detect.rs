@@ -79,6 +79,10 @@ pub struct DetectArguments {
     /// While following: a source that does not move for so long is told to be behind
     #[arg(long, value_name = "TIME", value_parser = Duration::parse, default_value = "60s")]
     silent_after: Duration,
+    /// Let entities leave state that are at rest for longer than the `lookback` of their tables; what comes back of
+    /// one is undetermined
+    #[arg(long, conflicts_with = "config")]
+    forget: bool,
     #[command(flatten)]
     archive: ArchiveArguments,
     #[command(flatten)]
@@ -166,6 +170,7 @@ impl DetectArguments {
             catalog,
             rules,
             rules_may_retire: self.rule.is_empty(),
+            forget: plan.forget,
             state: plan.state,
             options: plan.options,
             reload: (self.until() == Until::Stopped).then(|| Reload {
@@ -217,6 +222,7 @@ struct Plan {
     folders: Folders,
     state: PathBuf,
     out: Option<PathBuf>,
+    forget: bool,
     options: RunOptions,
 }
 
@@ -249,6 +255,7 @@ impl DetectArguments {
                 backlog: Default::default(),
             },
             out: self.out.clone(),
+            forget: self.forget,
             state,
         })
     }
@@ -273,6 +280,7 @@ impl DetectArguments {
                 backlog: Default::default(),
             },
             out: config.findings.clone(),
+            forget: config.detection.forget,
             state: config.state,
         })
     }
@@ -431,6 +439,12 @@ fn summarise(detector: &Detector, report: &RunReport) {
         complain(format_args!(
             "  {} segments ({} bytes) are not in the archive yet: {why}; they wait for the next run",
             archive.waiting, archive.waiting_bytes
+        ));
+    }
+    if detector.forgotten() > 0 {
+        complain(format_args!(
+            "  {} entities at rest have left state, ever",
+            detector.forgotten()
         ));
     }
     let silent = detector.silent_sources();

@@ -25,6 +25,8 @@ pub struct Detection {
     pub rules: Vec<Arc<Rule>>,
     /// Whether findings of rules that are not among them close.
     pub rules_may_retire: bool,
+    /// Whether entities that are at rest leave state.
+    pub forget: bool,
     pub state: PathBuf,
     pub options: RunOptions,
     /// Where rules and schemas are looked for while the run lasts.
@@ -121,6 +123,7 @@ impl Detection {
     ) -> Result<Detector, EngineError> {
         let limits = DetectorLimits {
             rules_may_retire: self.rules_may_retire,
+            forget: self.forget,
             ..DetectorLimits::default()
         };
         Detector::new(Arc::clone(catalog), rules, Arc::clone(store), limits)

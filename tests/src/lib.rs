@@ -213,6 +213,8 @@ pub struct Detected {
     pub holes: u64,
     /// How far the archive was behind at the end.
     pub archive: Option<ArchiveStatus>,
+    /// Entities that have left state.
+    pub forgotten: u64,
 }
 
 impl Detected {
@@ -271,6 +273,8 @@ pub struct Detection {
     pub archive: Option<ArchiveOptions>,
     /// What the state begins with.
     pub bootstrap: Option<BootstrapOptions>,
+    /// Whether entities that are at rest leave state.
+    pub forget: bool,
 }
 
 impl Detection {
@@ -283,6 +287,7 @@ impl Detection {
             batch_rows: 500,
             archive: None,
             bootstrap: None,
+            forget: false,
         }
     }
 
@@ -320,7 +325,10 @@ impl Detection {
             Arc::clone(catalog),
             rules,
             Arc::clone(&store),
-            DetectorLimits::default(),
+            DetectorLimits {
+                forget: self.forget,
+                ..DetectorLimits::default()
+            },
         )
         .expect("detection begins");
         let mut outlet = LineFile::open(&self.findings()).expect("the file of findings opens");
@@ -383,5 +391,6 @@ pub(crate) fn read_detected(detector: &Detector, findings: &Path) -> Detected {
         longest_step: 0,
         holes: detector.holes(),
         archive: None,
+        forgotten: detector.forgotten(),
     }
 }

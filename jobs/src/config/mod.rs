@@ -101,6 +101,8 @@ pub struct DetectionConfig {
     pub silent_after: Duration,
     /// What a new state begins with.
     pub bootstrap: Option<BootstrapConfig>,
+    /// Whether entities that are at rest leave state.
+    pub forget: bool,
 }
 
 /// The snapshot that a new state begins with.
@@ -120,6 +122,7 @@ impl Default for DetectionConfig {
             cache_mib: 512,
             silent_after: Duration::seconds(30),
             bootstrap: None,
+            forget: false,
         }
     }
 }

@@ -158,10 +158,14 @@ fn detection(form: &mut Form, node: Node) -> Option<DetectionConfig> {
         "silent_after",
         "bootstrap",
         "bootstrap_as_of",
+        "forget",
     ];
     form.only(&mut fields, &known);
     let usual = DetectionConfig::default();
     let bootstrap = bootstrap::read(form, &mut fields);
+    let forget = fields
+        .take("forget")
+        .and_then(|node| form.flag("`forget` of [detection]", node));
     let mut number = |form: &mut Form, name: &str, range, usual: usize| {
         let number = fields
             .take(name)
@@ -184,6 +188,7 @@ fn detection(form: &mut Form, node: Node) -> Option<DetectionConfig> {
         batch_wait: span(form, "batch_wait", WAIT, usual.batch_wait),
         silent_after: span(form, "silent_after", SILENT, usual.silent_after),
         bootstrap,
+        forget: forget.unwrap_or(usual.forget),
     })
 }
 

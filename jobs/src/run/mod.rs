@@ -65,6 +65,7 @@ impl RunArguments {
             catalog,
             rules,
             rules_may_retire: true,
+            forget: false,
             state: self.folder.join("state"),
             options: RunOptions {
                 inputs: vec![

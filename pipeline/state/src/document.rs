@@ -14,6 +14,9 @@ use crate::record::Record;
 /// The version of the persisted form: one byte 1, the length of the verdicts and the verdicts (bytes
 /// of the verdict stage), the number of wakes and the wakes, then records up to the end.
 const FORM: u8 = 1;
+/// The same of a document of which records were forgotten: one byte 2, the newest commit time of what was
+/// forgotten, then as above. Known from form 2 of the state on.
+const FORGOTTEN_FORM: u8 = 2;
 
 /// When an entity must be looked at again: when the clock of this set of sources reaches this time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,19 +36,22 @@ pub struct StoredDocument<'a> {
     pub wakes: Vec<Wake>,
     /// Sorted by [`Record::order`], each once.
     pub records: Vec<Record<'a>>,
+    /// The newest commit time of records that were forgotten; none when all are there.
+    pub forgotten: Option<Timestamp>,
 }
 
 impl<'a> StoredDocument<'a> {
     /// Reads the persisted form.
     pub fn read(mut bytes: &'a [u8]) -> Result<StoredDocument<'a>, StateError> {
-        match take_bytes(&mut bytes, 1)?[0] {
-            FORM => {}
+        let forgotten = match take_bytes(&mut bytes, 1)?[0] {
+            FORM => None,
+            FORGOTTEN_FORM => Some(Timestamp(take_u64(&mut bytes)? as i64)),
             other => {
                 return Err(StateError::corrupt(format!(
                     "documents of form {other} are not known"
                 )));
             }
-        }
+        };
         let length = take_u64(&mut bytes)? as usize;
         let verdicts = take_bytes(&mut bytes, length)?;
         let wakes = (0..take_u64(&mut bytes)?)
@@ -64,13 +70,26 @@ impl<'a> StoredDocument<'a> {
             verdicts,
             wakes,
             records,
+            forgotten,
         })
     }
 }
 
 /// Writes the persisted form.
-pub fn write_document(verdicts: &[u8], wakes: &[Wake], records: &[Record<'_>], out: &mut Vec<u8>) {
-    out.push(FORM);
+pub fn write_document(
+    forgotten: Option<Timestamp>,
+    verdicts: &[u8],
+    wakes: &[Wake],
+    records: &[Record<'_>],
+    out: &mut Vec<u8>,
+) {
+    match forgotten {
+        None => out.push(FORM),
+        Some(newest) => {
+            out.push(FORGOTTEN_FORM);
+            put_varint(out, newest.0.max(0) as u128);
+        }
+    }
     put_varint(out, verdicts.len() as u128);
     out.extend_from_slice(verdicts);
     put_varint(out, wakes.len() as u128);
@@ -261,14 +280,17 @@ mod tests {
             at: Timestamp(77),
         }];
         let mut bytes = Vec::new();
-        write_document(b"verdicts", &wakes, &records, &mut bytes);
-        let read = StoredDocument::read(&bytes).unwrap();
-        assert_eq!(
-            (read.verdicts, read.wakes, read.records),
-            (&b"verdicts"[..], wakes, records)
-        );
-        for cut in 1..bytes.len() {
-            let _ = StoredDocument::read(&bytes[..cut]);
+        for forgotten in [None, Some(Timestamp(1_000))] {
+            bytes.clear();
+            write_document(forgotten, b"verdicts", &wakes, &records, &mut bytes);
+            let read = StoredDocument::read(&bytes).unwrap();
+            assert_eq!(
+                (read.verdicts, &read.wakes, &read.records, read.forgotten),
+                (&b"verdicts"[..], &wakes, &records, forgotten)
+            );
+            for cut in 1..bytes.len() {
+                let _ = StoredDocument::read(&bytes[..cut]);
+            }
         }
     }
 }

@@ -18,4 +18,4 @@ pub use document::{
 };
 pub use error::StateError;
 pub use record::Record;
-pub use store::{Commit, Entry, FileStore, STATE_FORM, Store};
+pub use store::{Commit, Entry, FORM_FACT, FileStore, STATE_FORM, Store};

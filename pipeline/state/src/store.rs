@@ -8,8 +8,9 @@ use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefini
 use crate::StateError;
 use crate::document::Wake;
 
-/// The newest form of the whole state this program reads and writes.
-pub const STATE_FORM: u32 = 1;
+/// The newest form of the whole state this program reads and writes. In form 1 nothing is forgotten; a state of it
+/// is given form 2 with the first document of which records are.
+pub const STATE_FORM: u32 = 2;
 
 /// A key and its value.
 pub type Entry = (Vec<u8>, Vec<u8>);
@@ -63,7 +64,8 @@ const WAKES: TableDefinition<&[u8], ()> = TableDefinition::new("wakes");
 const FACTS: TableDefinition<&str, &[u8]> = TableDefinition::new("facts");
 const OUTBOX: TableDefinition<u64, &[u8]> = TableDefinition::new("outbox");
 const HOLES: TableDefinition<u64, &[u8]> = TableDefinition::new("holes");
-const FORM_FACT: &str = "form";
+/// The fact that holds the form of the whole state.
+pub const FORM_FACT: &str = "form";
 const SCHEMAS_FACT: &str = "schemas";
 
 /// A store in one file of one folder, by redb: copy-on-write B-trees, one fsync for each commit.
@@ -428,7 +430,7 @@ mod tests {
         assert!(matches!(second, Err(StateError::InUse { .. })));
         store
             .commit(&Commit {
-                facts: vec![(FORM_FACT.into(), b"2".to_vec())],
+                facts: vec![(FORM_FACT.into(), b"3".to_vec())],
                 ..Commit::default()
             })
             .unwrap();
@@ -437,8 +439,8 @@ mod tests {
         assert!(matches!(
             newer,
             Err(StateError::TooNew {
-                found: 2,
-                known: 1,
+                found: 3,
+                known: 2,
                 ..
             })
         ));

@@ -45,11 +45,12 @@ fn every_field_is_read() {
                 location: "etc/snapshot".to_owned(),
                 as_of: Timestamp::parse("2026-11-22T08:00:00Z").ok(),
             }),
+            forget: true,
         },
         sources: vec![
             Source {
                 name: "a-db".to_owned(),
-                line: 23,
+                line: 24,
                 config: SourceConfig::Binlog(BinlogConfig {
                     host: "127.0.0.1".to_owned(),
                     port: 3307,
@@ -67,7 +68,7 @@ fn every_field_is_read() {
             },
             Source {
                 name: "b-events".to_owned(),
-                line: 34,
+                line: 35,
                 config: SourceConfig::Kafka(KafkaConfig {
                     brokers: "one:9092,[::1]:9093".to_owned(),
                     group: "shown".to_owned(),
@@ -85,19 +86,19 @@ fn every_field_is_read() {
                     ],
                     topics: vec![
                         topic(
-                            45,
+                            46,
                             "paid",
                             FormatConfig::JsonEvent {
                                 event: "payment_completed".to_owned(),
                             },
                         ),
-                        topic(49, "lines", FormatConfig::Lines),
+                        topic(50, "lines", FormatConfig::Lines),
                     ],
                 }),
             },
             Source {
                 name: "c-topics".to_owned(),
-                line: 52,
+                line: 53,
                 config: SourceConfig::Kafka(KafkaConfig {
                     brokers: "one:9092".to_owned(),
                     group: "centinel".to_owned(),
@@ -108,7 +109,7 @@ fn every_field_is_read() {
                     settings: Vec::new(),
                     topics: vec![
                         TopicConfig {
-                            line: 56,
+                            line: 57,
                             name: TopicName::Pattern(r"^c\.(a|b)$".to_owned()),
                             format: FormatConfig::Debezium(DebeziumConfig {
                                 decimals: Decimals::Numeric,
@@ -117,7 +118,7 @@ fn every_field_is_read() {
                             }),
                         },
                         topic(
-                            62,
+                            63,
                             "avro",
                             FormatConfig::DebeziumAvro(AvroConfig {
                                 registry: "https://registry:8081".to_owned(),
@@ -127,7 +128,7 @@ fn every_field_is_read() {
                             }),
                         ),
                         topic(
-                            69,
+                            70,
                             "flat",
                             FormatConfig::DebeziumFlat(DebeziumConfig {
                                 decimals: Decimals::Precise,
@@ -135,14 +136,14 @@ fn every_field_is_read() {
                                 servers: Vec::new(),
                             }),
                         ),
-                        topic(72, "canal", FormatConfig::Canal),
-                        topic(75, "maxwell", FormatConfig::Maxwell),
+                        topic(73, "canal", FormatConfig::Canal),
+                        topic(76, "maxwell", FormatConfig::Maxwell),
                     ],
                 }),
             },
             Source {
                 name: "d-log".to_owned(),
-                line: 78,
+                line: 79,
                 config: SourceConfig::File(FileConfig {
                     path: "etc/../log.jsonl".into(),
                 }),
@@ -152,7 +153,7 @@ fn every_field_is_read() {
     let config = parse(EVERY_FIELD).unwrap();
     assert_eq!(config, expected);
     let lines: Vec<usize> = config.secrets().iter().map(|secret| secret.line).collect();
-    assert_eq!(lines, [11, 12, 28, 43, 67]);
+    assert_eq!(lines, [11, 12, 29, 44, 68]);
 }
 
 #[test]

@@ -32,6 +32,7 @@ cache_mib = 64
 silent_after = "2m"
 bootstrap = "snapshot"
 bootstrap_as_of = "2026-11-22T08:00:00Z"
+forget = true
 [sources.a-db]
 kind = "binlog"
 host = "127.0.0.1"

@@ -9,6 +9,7 @@ use centinel_state::{Commit, DocumentCache, Record, Store, Wake, write_document}
 use hashbrown::HashSet;
 
 use super::entities::{EntityGroup, Work, entities_of};
+use super::forget::{FORGETTING_FACT, Forgetting};
 use super::gather::{Arrived, Loaded, resolve_links};
 use super::holes::Doubts;
 use super::horizon::Horizons;
@@ -33,6 +34,8 @@ pub struct DetectorLimits {
     /// Whether rules that the state knows may be missing, which closes their findings. Otherwise that is an
     /// error.
     pub rules_may_retire: bool,
+    /// Whether entities that are at rest leave state.
+    pub forget: bool,
 }
 
 impl Default for DetectorLimits {
@@ -42,6 +45,7 @@ impl Default for DetectorLimits {
             history_per_row: 16,
             wakes_per_batch: 20_000,
             rules_may_retire: true,
+            forget: false,
         }
     }
 }
@@ -53,6 +57,15 @@ pub struct Prepared {
     pub commit: Commit,
     /// Whether entities are still waiting for their turn at the present clocks.
     pub more_due: bool,
+}
+
+/// A document as it is to be stored.
+pub(super) struct Written<'a> {
+    pub verdicts: &'a [u8],
+    pub wakes: &'a [Wake],
+    pub records: &'a [Record<'a>],
+    /// The newest commit time of records that were forgotten.
+    pub forgotten: Option<Timestamp>,
 }
 
 /// Counters since the start of the process.
@@ -87,6 +100,9 @@ pub struct Detector {
     pub(super) positions: Positions,
     pub(super) doubts: Doubts,
     pub(super) horizons: Horizons,
+    pub(super) forgetting: Forgetting,
+    /// Whether this process has told the state its newest form.
+    pub(super) state_form_told: bool,
     next_message: u64,
     /// About sources, to go out with the next micro-batch.
     unsent: Vec<Vec<u8>>,
@@ -172,6 +188,8 @@ impl Detector {
             positions: read_fact(store.as_ref(), POSITIONS_FACT)?.unwrap_or_default(),
             doubts: read_fact(store.as_ref(), DOUBTS_FACT)?.unwrap_or_default(),
             horizons: Horizons::read(&catalog, store.as_ref())?,
+            forgetting: read_fact(store.as_ref(), FORGETTING_FACT)?.unwrap_or_default(),
+            state_form_told: false,
             next_message: read_fact(store.as_ref(), NEXT_MESSAGE_FACT)?.unwrap_or(1),
             open: read_fact(store.as_ref(), OPEN_FACT)?.unwrap_or_default(),
             unreached: read_fact(store.as_ref(), UNREACHED_FACT)?.unwrap_or_default(),
@@ -313,6 +331,7 @@ impl Detector {
         watch.lap(&mut self.stages.route);
         let mut loaded = Loaded::default();
         let woken = self.wake(&mut documents, &mut prepared)?;
+        let resting = self.find_resting(&mut documents)?;
         self.load(&documents, &mut loaded)?;
         let (links, moves) = resolve_links(&mut routed, &mut documents, &loaded)?;
         self.load(&documents, &mut loaded)?;
@@ -324,6 +343,7 @@ impl Detector {
             links,
             moves,
             woken,
+            resting,
         };
         let works = self.gather(&arrived, &mut prepared.commit)?;
         watch.lap(&mut self.stages.merge);
@@ -404,12 +424,16 @@ impl Detector {
     pub(super) fn write(
         &mut self,
         key: &[u8],
-        verdicts: &[u8],
+        written: &Written<'_>,
         old_wakes: &[Wake],
-        wakes: &[Wake],
-        records: &[Record<'_>],
         commit: &mut Commit,
     ) {
+        let Written {
+            verdicts,
+            wakes,
+            records,
+            forgotten,
+        } = *written;
         for wake in old_wakes.iter().filter(|wake| !wakes.contains(wake)) {
             commit.wakes_removed.push((*wake, key.to_vec()));
         }
@@ -417,7 +441,7 @@ impl Detector {
             commit.wakes_added.push((*wake, key.to_vec()));
         }
         let mut bytes = Vec::with_capacity(64 + verdicts.len() + records.len() * RECORD_BYTES);
-        write_document(verdicts, wakes, records, &mut bytes);
+        write_document(forgotten, verdicts, wakes, records, &mut bytes);
         self.cache.put(key, Arc::from(bytes.as_slice()));
         commit.documents.push((key.to_vec(), bytes));
     }
@@ -473,6 +497,7 @@ impl Detector {
             (RULES_FACT, serde_json::to_vec(&self.register)),
             (OPEN_FACT, serde_json::to_vec(&self.open)),
             (UNREACHED_FACT, serde_json::to_vec(&self.unreached)),
+            (FORGETTING_FACT, serde_json::to_vec(&self.forgetting)),
         ]
         .into_iter()
         .chain(self.horizons.facts())

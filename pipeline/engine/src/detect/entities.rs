@@ -9,6 +9,7 @@ use centinel_rules::{EntityNames, Evaluator, Rule, RuleOutcome, Slice, TimeBound
 use centinel_state::{Record, RowDecoder, Wake, current_rows};
 use centinel_verdict::Patience;
 
+use super::forget::why_returned;
 use super::keys::{DocumentKind, Documents};
 use crate::EngineError;
 use crate::rule_facts::RuleRegister;
@@ -34,6 +35,8 @@ pub struct Work<'b> {
     pub woken: bool,
     /// Whether its records are other than stored.
     pub changed: bool,
+    /// The newest commit time of records that were forgotten and are missing here.
+    pub forgotten: Option<Timestamp>,
 }
 
 /// A rule, and what detection derives from it once.
@@ -163,7 +166,7 @@ impl EntityGroup {
         clocks: &[Timestamp],
     ) -> Result<Answers, EngineError> {
         let mut answers = Answers::default();
-        let too_large = self.set_aside_large(works, &mut answers);
+        let aside = self.set_aside(works, &mut answers);
         let triggered: Vec<bool> = self
             .rules
             .iter()
@@ -181,7 +184,7 @@ impl EntityGroup {
             works,
             documents,
             clocks,
-            too_large: &too_large,
+            aside: &aside,
         };
         self.ask_part(&question, all, &triggered, &mut again, &mut answers)?;
         answers.rows.sort_unstable();
@@ -190,28 +193,39 @@ impl EntityGroup {
         Ok(answers)
     }
 
-    /// Entities with more rows than the catalog allows are not judged, and never cut short.
-    fn set_aside_large(&self, works: &[Work<'_>], answers: &mut Answers) -> Vec<bool> {
-        let entity = self.catalog.entity(self.entity);
-        let mut large = vec![false; works.len()];
+    /// Entities that no rule can judge.
+    fn set_aside(&self, works: &[Work<'_>], answers: &mut Answers) -> Vec<bool> {
+        let mut aside = vec![false; works.len()];
         for (index, work) in works.iter().enumerate() {
-            let limit = entity.max_rows as usize;
-            if work.records.len() <= limit {
-                continue;
-            }
-            let rows = current_rows(&work.records).count();
-            if rows > limit {
-                large[index] = true;
-                let reason = format!(
-                    "it has {rows} rows; `{}` allows {limit} (max_rows)",
-                    entity.name
-                );
+            if let Some(reason) = self.cannot_be_judged(work) {
+                aside[index] = true;
                 answers
                     .unjudged
                     .extend((0..self.rules.len()).map(|rule| (index as u32, rule, reason.clone())));
             }
         }
-        large
+        aside
+    }
+
+    /// Entities with more rows than the catalog allows are not judged, and never cut short; nor are those of which
+    /// rows were forgotten.
+    fn cannot_be_judged(&self, work: &Work<'_>) -> Option<String> {
+        let forgotten = work.forgotten.filter(|_| !work.records.is_empty());
+        if let Some(forgotten) = forgotten {
+            return Some(why_returned(forgotten));
+        }
+        let entity = self.catalog.entity(self.entity);
+        let limit = entity.max_rows as usize;
+        if work.records.len() <= limit {
+            return None;
+        }
+        let rows = current_rows(&work.records).count();
+        (rows > limit).then(|| {
+            format!(
+                "it has {rows} rows; `{}` allows {limit} (max_rows)",
+                entity.name
+            )
+        })
     }
 
     fn ask_part(
@@ -290,7 +304,7 @@ impl EntityGroup {
         part: &std::ops::Range<u32>,
     ) -> Result<Slice, EngineError> {
         for index in part.clone() {
-            if question.too_large[index as usize] {
+            if question.aside[index as usize] {
                 continue;
             }
             for record in current_rows(&question.works[index as usize].records) {
@@ -349,7 +363,8 @@ struct Question<'q, 'b> {
     documents: &'q Documents,
     /// By rule.
     clocks: &'q [Timestamp],
-    too_large: &'q [bool],
+    /// By work: whether it cannot be judged.
+    aside: &'q [bool],
 }
 
 impl Answers {

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use centinel_model::EntityId;
+use centinel_model::{EntityId, Timestamp};
 use centinel_state::{Commit, Merged, Record, StoredDocument, Wake, merge, trim_history};
 use hashbrown::{HashMap, HashSet};
 
-use super::detector::Detector;
+use super::detector::{Detector, Written};
 use super::entities::Work;
 use super::keys::{DocumentKind, Documents};
 use super::links::{Move, ResolvedLink, resolve};
@@ -28,19 +28,30 @@ pub(super) struct Arrived<'b> {
     pub moves: Vec<Move>,
     /// Documents whose time has come.
     pub woken: HashSet<u32>,
+    /// Entities that seem to be at rest.
+    pub resting: HashSet<u32>,
 }
 
 /// One document's records, together.
-struct Together<'b> {
+pub(super) struct Together<'b> {
     number: u32,
-    records: Vec<Record<'b>>,
-    verdicts: &'b [u8],
-    wakes: Vec<Wake>,
+    pub records: Vec<Record<'b>>,
+    pub verdicts: &'b [u8],
+    pub wakes: Vec<Wake>,
+    /// The newest commit time of records that were forgotten.
+    pub forgotten: Option<Timestamp>,
     /// Tables of which something arrived, bit by table id.
     tables: u128,
     merged: Merged,
     /// Whether rows left it along a link.
     left: bool,
+}
+
+impl Together<'_> {
+    /// Whether it is other than stored.
+    pub fn has_news(&self) -> bool {
+        self.merged.added > 0 || self.left
+    }
 }
 
 impl Loaded {
@@ -109,6 +120,12 @@ impl Detector {
             }
             match DocumentKind::read(key) {
                 Some((DocumentKind::Entity(entity), _)) => {
+                    let number = together.number;
+                    let rests =
+                        arrived.resting.contains(&number) && !arrived.woken.contains(&number);
+                    if rests && self.forget(key, &together, commit)? {
+                        continue;
+                    }
                     self.take_entity(entity, together, arrived, &mut works);
                 }
                 Some((DocumentKind::Link { .. }, _)) => {
@@ -173,6 +190,7 @@ impl Detector {
                         records,
                         verdicts: stored.verdicts,
                         wakes: stored.wakes,
+                        forgotten: stored.forgotten,
                         tables,
                         merged,
                         left: left.contains(&(index as u32)),
@@ -189,6 +207,7 @@ impl Detector {
         works: &mut [Vec<Work<'b>>],
     ) {
         let group = self.groups.iter().position(|group| group.entity == entity);
+        let changed = together.has_news();
         let work = Work {
             document: together.number,
             records: together.records,
@@ -200,7 +219,8 @@ impl Detector {
                 together.tables
             },
             woken: arrived.woken.contains(&together.number),
-            changed: together.merged.added > 0 || together.left,
+            changed,
+            forgotten: together.forgotten,
         };
         // Deliveries repeated change nothing: nothing to judge, nothing to write.
         if let Some(group) = group
@@ -228,14 +248,13 @@ impl Detector {
             || (target.overdue, &wakes) != (before, &together.wakes);
         if changed {
             let known = target.write();
-            self.write(
-                key,
-                &known,
-                &together.wakes,
-                &wakes,
-                &together.records,
-                commit,
-            );
+            let written = Written {
+                verdicts: &known,
+                wakes: &wakes,
+                records: &together.records,
+                forgotten: None,
+            };
+            self.write(key, &written, &together.wakes, commit);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use centinel_model::{Amount, TableId, Timestamp, Verdict};
 use centinel_state::{Commit, Wake, newest_commit};
 use centinel_verdict::{Case, Observation, Question, Transition, judge, read_cases, write_cases};
 
-use super::detector::Detector;
+use super::detector::{Detector, Written};
 use super::entities::{Answer, Answers, EntityGroup, Judged, Work};
 use super::horizon::{may_begin_before, why_beyond};
 use super::keys::{DocumentKind, Documents};
@@ -104,7 +104,13 @@ impl Judging<'_> {
         let wakes = self.group.wakes(&cases, later, work, self.clocks);
         if work.changed || cases != before || wakes != work.wakes {
             let verdicts = write_cases(&cases).map_err(damaged)?;
-            detector.write(key, &verdicts, &work.wakes, &wakes, &work.records, commit);
+            let written = Written {
+                verdicts: &verdicts,
+                wakes: &wakes,
+                records: &work.records,
+                forgotten: work.forgotten,
+            };
+            detector.write(key, &written, &work.wakes, commit);
         }
         Ok(())
     }

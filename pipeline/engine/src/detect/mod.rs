@@ -13,6 +13,7 @@
 //! | `overlap` | its rows, and a stream that began before it |
 //! | `reader` | the inputs as one stream of micro-batches |
 //! | `horizon` | what came before detection began |
+//! | `forget` | entities at rest leave state |
 //! | `backlog` | what is left to read, for those who look on |
 //! | `run` | the job: threads, commits, delivery |
 //! | `archive` | what the archive is told of each commit |
@@ -26,6 +27,7 @@ mod backlog;
 mod bootstrap;
 mod detector;
 mod entities;
+mod forget;
 mod gather;
 mod holes;
 mod horizon;
