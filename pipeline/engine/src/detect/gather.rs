@@ -208,12 +208,13 @@ impl Detector {
     ) {
         let group = self.groups.iter().position(|group| group.entity == entity);
         let changed = together.has_news();
+        let all_asked = together.left || self.shows_beginning(entity, &together);
         let work = Work {
             document: together.number,
             records: together.records,
             verdicts: together.verdicts,
             wakes: together.wakes,
-            touched: if together.left {
+            touched: if all_asked {
                 u128::MAX
             } else {
                 together.tables
@@ -228,6 +229,12 @@ impl Detector {
         {
             works[group].push(work);
         }
+    }
+
+    /// Whether the row arrived with which the entity begins, so that it may be known not to begin beyond a horizon.
+    fn shows_beginning(&self, entity: EntityId, together: &Together<'_>) -> bool {
+        let begins = self.catalog.entity(entity).begins_with;
+        self.horizons.any() && begins.is_some_and(|table| together.tables & (1 << table.0) != 0)
     }
 
     fn take_link(

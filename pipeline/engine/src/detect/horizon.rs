@@ -118,6 +118,11 @@ impl Horizons {
             .max()
     }
 
+    /// Whether any table has one.
+    pub fn any(&self) -> bool {
+        !self.sources.is_empty() || !self.tables.is_empty()
+    }
+
     /// Whether rows of some table were read from a snapshot.
     pub fn any_rows_read(&self) -> bool {
         self.tables.values().any(|horizon| horizon.rows_read)
