@@ -2,6 +2,7 @@
 //! that are not there any more.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use centinel_model::{Duration, Verdict};
 use centinel_rules::Rule;
 use centinel_state::{FileStore, Store, StoredDocument};
 use centinel_tests::{Detected, Detection, History, rules, schemas, write_log};
-use data_fixtures::{FaultKind, SECOND, SimulationParameters, trouble};
+use data_fixtures::{FaultKind, Row, SECOND, SimulationParameters, trouble};
 
 /// Longer than anything of an order in these histories keeps the platform waiting.
 const LOOKBACK: Duration = Duration::seconds(900);
@@ -38,6 +39,25 @@ fn history(seed: u64) -> History {
     })
 }
 
+/// Orders of which something came after a pause that is longer than the lookback.
+fn returned(history: &History) -> BTreeSet<String> {
+    let mut last: BTreeMap<String, i64> = BTreeMap::new();
+    let mut returned = BTreeSet::new();
+    for record in &history.records {
+        let order = match record.record.row() {
+            Some(Row::Payment(payment)) => payment.order_no,
+            Some(Row::Settlement(settlement)) => settlement.order_no,
+            _ => continue,
+        };
+        let at = record.record.committed_at();
+        let before = last.insert(order.text(), at);
+        if before.is_some_and(|before| at - before > LOOKBACK.0) {
+            returned.insert(order.text());
+        }
+    }
+    returned
+}
+
 /// How many documents of a state hold rows, and how many are markers.
 fn documents(folder: &Path, catalog: &Catalog) -> (usize, usize) {
     let store = FileStore::open(&folder.join("state"), &catalog.fingerprint(), 16 << 20).unwrap();
@@ -58,6 +78,7 @@ fn what_is_found_does_not_depend_on_forgetting() {
     let rules = rules(&catalog);
     let history = history(201);
     let truth = history.truth(history.end);
+    let returned = returned(&history);
     assert!(truth.len() > 40, "{}", truth.len());
     let repeated = trouble::repeat(history.records.iter().copied(), 5, 200).collect();
     for (what, records) in [
@@ -74,12 +95,22 @@ fn what_is_found_does_not_depend_on_forgetting() {
         }
         .run(&catalog, &rules);
         assert_eq!(detected.certain(&rules, history.end), truth, "{what}");
-        let unsure = detected.open.iter().filter(|open| !open.confirmed);
-        assert_eq!(unsure.count(), 0, "{what}");
+        // A settlement that waits long for its cash-out brings its order back.
+        let unsure: BTreeSet<String> = detected
+            .open
+            .iter()
+            .filter(|open| !open.confirmed)
+            .map(|open| open.key[0].clone())
+            .collect();
+        assert!(
+            unsure.is_subset(&returned),
+            "{what}: {unsure:?} {returned:?}"
+        );
+        assert!(unsure.len() < 20, "{what}: {unsure:?}");
         let (whole, markers) = documents(folder.path(), &catalog);
         assert_eq!(
             markers as u64, detected.forgotten,
-            "{what}: nothing returned"
+            "{what}: a marker for each"
         );
         assert!(markers > 800, "{what}: {markers} forgotten, {whole} kept");
         // What is open stays, with all its rows.
