@@ -103,7 +103,7 @@ fn a_message_that_is_cut_off_anywhere_is_a_hole() {
         .collect();
     let chunk = decode_bytes(&mut reader(&registry), &cut);
     assert_eq!(chunk.holes.len(), good.len(), "{:#?}", told(&chunk));
-    assert!(chunk.tables.iter().all(|table| table.len() == 0));
+    assert!(chunk.tables.iter().all(|table| table.is_empty()));
 }
 
 #[test]
