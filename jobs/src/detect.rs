@@ -21,11 +21,12 @@ use crate::audit::{bytes, environment, severity, wanted};
 use crate::catch_up::CatchUp;
 use crate::check::refuse;
 use crate::config::Config;
-use crate::detection::{Detection, Reload};
+use crate::detection::Detection;
 use crate::exit::Status;
 use crate::folders::Folders;
 use crate::plan;
 use crate::printer::complain;
+use crate::reload::Watched;
 use crate::told::Told;
 
 /// The exit status of a process that was interrupted twice, as shells count.
@@ -164,6 +165,7 @@ impl DetectArguments {
             Some(path) => self.configured(path)?,
             None => self.given()?,
         };
+        let watched = Watched::begin(&plan.folders, &self.rule);
         let (catalog, rules) = plan.folders.load()?;
         let rules = runnable(wanted(&rules.rules, &self.rule), !self.rule.is_empty())?;
         let detection = Detection {
@@ -173,10 +175,7 @@ impl DetectArguments {
             forget: plan.forget,
             state: plan.state,
             options: plan.options,
-            reload: (self.until() == Until::Stopped).then(|| Reload {
-                folders: plan.folders.clone(),
-                only: self.rule.clone(),
-            }),
+            reload: (self.until() == Until::Stopped).then_some(watched),
         };
         let mut outlet: Box<dyn Outlet> = match &plan.out {
             Some(path) => Box::new(LineFile::open(path).map_err(|error| {

@@ -6,15 +6,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use centinel_catalog::Catalog;
 use centinel_engine::EngineError;
-use centinel_engine::detect::{Detector, DetectorLimits, RunOptions, RunReport, Surroundings};
+use centinel_engine::detect::{
+    Detector, DetectorLimits, Inputs, RunOptions, RunReport, Surroundings, run_on,
+};
+use centinel_model::{Position, Positions};
 use centinel_outlet::{Message, Outlet};
 use centinel_rules::Rule;
 use centinel_state::{FileStore, Store};
 
 use crate::detect::wall_clock;
-use crate::folders::Folders;
 use crate::printer::complain;
-use crate::reload;
+use crate::reload::{Loaded, Reload, Watched};
+use crate::sweep_told::SweepTold;
 
 /// Pages of the state's own cache.
 const STORE_CACHE_BYTES: usize = 256 << 20;
@@ -30,15 +33,7 @@ pub struct Detection {
     pub state: PathBuf,
     pub options: RunOptions,
     /// Where rules and schemas are looked for while the run lasts.
-    pub reload: Option<Reload>,
-}
-
-/// Where changed rules and schemas come from.
-#[derive(Clone, Debug)]
-pub struct Reload {
-    pub folders: Folders,
-    /// Rules to run; all when it is empty.
-    pub only: Vec<String>,
+    pub reload: Option<Watched>,
 }
 
 /// A run that has ended.
@@ -49,6 +44,13 @@ pub struct Ended {
     pub report: RunReport,
 }
 
+/// What is in force.
+struct Force {
+    loaded: Loaded,
+    detector: Detector,
+    inputs: Inputs,
+}
+
 impl Detection {
     /// Runs it to its end.
     pub fn run(
@@ -57,75 +59,142 @@ impl Detection {
         stop: &AtomicBool,
         observe: &mut dyn FnMut(&Detector, &[Message]),
     ) -> Result<Ended, EngineError> {
-        let (mut catalog, mut rules) = (Arc::clone(&self.catalog), self.rules.clone());
-        let mut store = self.open(&catalog)?;
-        let mut detector = self.detector(&catalog, &rules, &store)?;
-        let reload = self.reload.as_ref().map(|reload| {
-            reload::Reload::watch(reload.folders.clone(), reload.only.clone(), &rules)
-        });
-        let ready = || reload.as_ref().is_some_and(reload::Reload::is_ready);
+        let store: Arc<dyn Store> = Arc::new(FileStore::open(&self.state, STORE_CACHE_BYTES)?);
+        let mut force = self.begin((Arc::clone(&self.catalog), self.rules.clone()), &store)?;
+        let reload = self
+            .reload
+            .clone()
+            .map(|watched| Reload::watch(watched, &self.catalog));
+        let stopped = || stop.load(Ordering::Relaxed);
+        // A snapshot of the source's tables would be taken anew by inputs that are opened anew.
+        let snapshot = AtomicBool::new(false);
+        let ready = || {
+            let reopens = !snapshot.load(Ordering::Relaxed);
+            reload
+                .as_ref()
+                .is_some_and(|reload| reload.is_ready(reopens))
+        };
+        let mut sweep = SweepTold::default();
+        let mut observe = |detector: &Detector, messages: &[Message]| {
+            snapshot.store(in_snapshot(detector.positions()), Ordering::Relaxed);
+            sweep.tell(detector);
+            observe(detector, messages);
+        };
         let mut total = RunReport::default();
         loop {
             let surroundings = Surroundings {
                 now: &wall_clock,
-                stop: &|| stop.load(Ordering::Relaxed) || ready(),
-                observe: &mut *observe,
+                stop: &stopped,
+                observe: &mut observe,
                 at_step: &|_| {},
             };
-            let run = centinel_engine::detect::run;
-            let report = run(&mut detector, &store, outlet, &self.options, surroundings)?;
+            let Force {
+                detector, inputs, ..
+            } = &mut force;
+            let report = run_on(
+                detector,
+                inputs,
+                outlet,
+                &self.options,
+                surroundings,
+                &ready,
+            )?;
             total.batches += report.batches;
             total.elapsed += report.elapsed;
             total.archive = report.archive;
-            let changed = reload.as_ref().and_then(reload::Reload::take);
-            let Some((new_catalog, new_rules)) = changed.filter(|_| !stop.load(Ordering::Relaxed))
-            else {
+            let next = reload.as_ref().and_then(Reload::take);
+            let over = stopped() || force.detector.at_the_end();
+            let Some(next) = next.filter(|_| !over) else {
                 return Ok(Ended {
-                    detector,
-                    rules,
+                    detector: force.detector,
+                    rules: force.loaded.1,
                     report: total,
                 });
             };
-            // The state is let go before it is opened anew, which checks that the schemas still fit it.
-            drop(detector);
-            drop(store);
-            let taken_over = self.open(&new_catalog).and_then(|store| {
-                let detector = self.detector(&new_catalog, &new_rules, &store)?;
-                Ok((store, detector))
-            });
-            match taken_over {
-                Ok(taken_over) => {
-                    (store, detector) = taken_over;
-                    (catalog, rules) = (new_catalog, new_rules);
-                    complain("rules and schemas taken over; what is in state is looked at again");
-                }
-                Err(error) => {
-                    complain(format_args!(
-                        "error: {error}; the rules and schemas in force stay in force"
-                    ));
-                    store = self.open(&catalog)?;
-                    detector = self.detector(&catalog, &rules, &store)?;
-                }
-            }
+            self.take_over(&mut force, next, &store);
         }
     }
 
-    fn open(&self, catalog: &Catalog) -> Result<Arc<dyn Store>, EngineError> {
-        let store = FileStore::open(&self.state, &catalog.fingerprint(), STORE_CACHE_BYTES)?;
-        Ok(Arc::new(store))
+    fn begin(&self, loaded: Loaded, store: &Arc<dyn Store>) -> Result<Force, EngineError> {
+        let detector = self.detector(&loaded, store)?;
+        let inputs = Inputs::open(&loaded.0, detector.positions(), &self.options)?;
+        Ok(Force {
+            loaded,
+            detector,
+            inputs,
+        })
     }
 
-    fn detector(
-        &self,
-        catalog: &Arc<Catalog>,
-        rules: &[Arc<Rule>],
-        store: &Arc<dyn Store>,
-    ) -> Result<Detector, EngineError> {
+    /// Puts other rules and schemas into force, or says why not. Inputs stay open unless the schemas are others.
+    fn take_over(&self, force: &mut Force, next: Loaded, store: &Arc<dyn Store>) {
+        let what = difference(&force.loaded, &next);
+        if what.is_empty() {
+            return complain("the files say again what is in force");
+        }
+        let same_schemas = Arc::ptr_eq(&force.loaded.0, &next.0);
+        let taken = match same_schemas {
+            true => self.detector(&next, store).map(|detector| {
+                force.detector = detector;
+                force.loaded = next;
+            }),
+            false => self.begin(next, store).map(|begun| *force = begun),
+        };
+        match taken {
+            Ok(()) => complain(format_args!("taken over: {what}")),
+            Err(error) => complain(format_args!(
+                "error: {error}\nthe rules and schemas in force stay in force until this is mended"
+            )),
+        }
+    }
+
+    fn detector(&self, loaded: &Loaded, store: &Arc<dyn Store>) -> Result<Detector, EngineError> {
         let limits = DetectorLimits {
             rules_may_retire: self.rules_may_retire,
             forget: self.forget,
             ..DetectorLimits::default()
         };
+        let (catalog, rules) = loaded;
         Detector::new(Arc::clone(catalog), rules, Arc::clone(store), limits)
     }
+}
+
+/// Whether an input takes a snapshot of its tables, which a start would take from its beginning.
+fn in_snapshot(positions: &Positions) -> bool {
+    let unsettled = |position: &Position| {
+        matches!(
+            position,
+            Position::Binlog {
+                committed_at: 0,
+                ..
+            }
+        )
+    };
+    positions.0.values().any(unsettled)
+}
+
+/// What is other than before, for people.
+fn difference(before: &Loaded, after: &Loaded) -> String {
+    let known = |rules: &[Arc<Rule>], id: &str| -> Option<String> {
+        let rule = rules.iter().find(|rule| rule.id == id);
+        rule.map(|rule| rule.version.clone())
+    };
+    let mut parts = Vec::new();
+    if !Arc::ptr_eq(&before.0, &after.0) {
+        parts.push("schemas".to_owned());
+    }
+    for rule in &after.1 {
+        match known(&before.1, &rule.id) {
+            None => parts.push(format!("`{}` is new", rule.id)),
+            Some(version) if version != rule.version => {
+                parts.push(format!("`{}` changed", rule.id))
+            }
+            Some(_) => {}
+        }
+    }
+    let gone = before
+        .1
+        .iter()
+        .filter(|rule| known(&after.1, &rule.id).is_none());
+    parts.extend(gone.map(|rule| format!("`{}` is gone", rule.id)));
+    parts.join(", ")
 }

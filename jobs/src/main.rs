@@ -14,6 +14,7 @@ mod printer;
 mod reload;
 mod rules;
 mod run;
+mod sweep_told;
 mod told;
 
 use std::process::ExitCode;

@@ -1,10 +1,12 @@
-//! Rules and schemas that change while detection runs: a folder that is whole again takes over between two
-//! micro-batches, a broken one leaves the old in force and says so.
+//! Rules and schemas that change while detection runs. The files are looked at on a thread of its own; when they have
+//! changed and all of them are right, they are handed over as one set. While any of them is wrong none takes over:
+//! what is in force stays so, and that is said once.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use centinel_catalog::Catalog;
@@ -12,7 +14,8 @@ use centinel_rules::Rule;
 
 use crate::audit::wanted;
 use crate::detect::runnable;
-use crate::folders::Folders;
+use crate::exit::Status;
+use crate::folders::{Folders, refuse};
 use crate::printer::complain;
 
 /// How often the folders are looked at.
@@ -23,114 +26,174 @@ const MOST_FILES: usize = 10_000;
 /// Schemas, and the rules that detection can run.
 pub type Loaded = (Arc<Catalog>, Vec<Arc<Rule>>);
 
-/// Looks at the folders of schemas and rules on a thread of its own.
+/// Which files are looked at, and as what they were loaded.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    folders: Folders,
+    /// Rules to run; all when it is empty.
+    only: Vec<String>,
+    loaded_from: Looks,
+}
+
+impl Watched {
+    /// To be called before the files are loaded: what changes from now on is noticed.
+    pub fn begin(folders: &Folders, only: &[String]) -> Watched {
+        Watched {
+            folders: folders.clone(),
+            only: only.to_vec(),
+            loaded_from: Looks::at(folders),
+        }
+    }
+}
+
+/// Looks at the files until it is dropped.
 #[derive(Debug)]
 pub struct Reload {
-    ready: Arc<Mutex<Option<Loaded>>>,
-    changed: Arc<AtomicBool>,
+    shared: Arc<Shared>,
+    /// The thread ends when this is gone.
+    _end: Sender<()>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    ready: Mutex<Option<Loaded>>,
+    is_ready: AtomicBool,
+    /// Whether inputs must be opened anew for it.
+    reopens: AtomicBool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Option<Loaded>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Reload {
-    /// Begins to look. `only` names the rules to run, all when it is empty.
-    pub fn watch(folders: Folders, only: Vec<String>, in_force: &[Arc<Rule>]) -> Reload {
-        let ready = Arc::new(Mutex::new(None));
-        let changed = Arc::new(AtomicBool::new(false));
-        let reload = Reload {
-            ready: Arc::clone(&ready),
-            changed: Arc::clone(&changed),
+    /// Begins to look. `catalog` is that of the schemas in force.
+    pub fn watch(watched: Watched, catalog: &Arc<Catalog>) -> Reload {
+        let shared = Arc::new(Shared::default());
+        let (end, ended) = channel();
+        let mut watch = Watch {
+            last: watched.loaded_from.clone(),
+            schemas: watched.loaded_from.schemas.clone(),
+            loaded_from: watched.loaded_from,
+            folders: watched.folders,
+            only: watched.only,
+            catalog: Arc::clone(catalog),
+            shared: Arc::clone(&shared),
         };
-        let before = (files(&folders), versions(in_force));
-        std::thread::spawn(move || look(&folders, &only, before, &ready, &changed));
-        reload
+        std::thread::spawn(move || watch.until(&ended));
+        Reload { shared, _end: end }
     }
 
-    /// Whether something is ready to take over.
-    pub fn is_ready(&self) -> bool {
-        self.changed.load(Ordering::Relaxed)
+    /// Whether something is to take over now; `reopens` says whether inputs may be opened anew for it.
+    pub fn is_ready(&self, reopens: bool) -> bool {
+        let shared = &self.shared;
+        shared.is_ready.load(Ordering::Acquire)
+            && (reopens || !shared.reopens.load(Ordering::Relaxed))
     }
 
     /// What is to take over.
     pub fn take(&self) -> Option<Loaded> {
-        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        self.changed.store(false, Ordering::Relaxed);
+        let mut ready = self.shared.lock();
+        self.shared.is_ready.store(false, Ordering::Release);
+        self.shared.reopens.store(false, Ordering::Relaxed);
         ready.take()
     }
 }
 
 type Files = BTreeMap<PathBuf, (u64, SystemTime)>;
-type Versions = BTreeMap<String, String>;
 
-fn look(
-    folders: &Folders,
-    only: &[String],
-    before: (Files, Versions),
-    ready: &Mutex<Option<Loaded>>,
-    changed: &AtomicBool,
-) {
-    let (mut loaded_from, mut in_force) = before;
-    let mut last = loaded_from.clone();
-    loop {
-        std::thread::sleep(LOOK_EVERY);
-        let now = files(folders);
-        // A file that is still being written changes until the next look.
-        let settled = now == last;
-        last.clone_from(&now);
-        if !settled || now == loaded_from {
-            continue;
+/// What can be seen of the files without reading them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Looks {
+    schemas: Files,
+    rules: Files,
+}
+
+impl Looks {
+    /// Files of other kinds, such as the tests of rules, do not count.
+    fn at(folders: &Folders) -> Looks {
+        Looks {
+            schemas: files(&folders.schemas, "yaml"),
+            rules: files(&folders.rules, "sql"),
         }
-        loaded_from = now;
-        let Ok((catalog, rules)) = load(folders, only) else {
-            complain("the rules in force stay in force until this is mended");
-            continue;
-        };
-        let versions = versions(&rules);
-        if versions != in_force {
-            let names = |from: &Versions, other: &Versions| -> Vec<String> {
-                let new = from
-                    .iter()
-                    .filter(|(id, version)| other.get(*id) != Some(version));
-                new.map(|(id, _)| id.clone()).collect()
-            };
-            let gone: Vec<&String> = in_force
-                .keys()
-                .filter(|id| !versions.contains_key(*id))
-                .collect();
-            complain(format_args!(
-                "rules changed: {:?} new or changed, {gone:?} gone",
-                names(&versions, &in_force)
-            ));
-        }
-        in_force = versions;
-        *ready.lock().unwrap_or_else(PoisonError::into_inner) = Some((catalog, rules));
-        changed.store(true, Ordering::Relaxed);
     }
 }
 
-fn load(folders: &Folders, only: &[String]) -> Result<Loaded, crate::exit::Status> {
-    let (catalog, rules) = folders.load()?;
-    let rules = runnable(wanted(&rules.rules, only), !only.is_empty())?;
-    Ok((catalog, rules))
-}
-
-fn versions(rules: &[Arc<Rule>]) -> Versions {
-    rules
-        .iter()
-        .map(|rule| (rule.id.clone(), rule.version.clone()))
-        .collect()
-}
-
 /// Length and time of each file; files that cannot be looked at are as good as absent.
-fn files(folders: &Folders) -> Files {
-    let in_folder = |folder: &Path| -> Vec<(PathBuf, (u64, SystemTime))> {
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let file = |entry: std::fs::DirEntry| {
-            let about = entry.metadata().ok()?;
-            Some((entry.path(), (about.len(), about.modified().ok()?)))
-        };
-        entries.take(MOST_FILES).filter_map(file).collect()
+fn files(folder: &Path, kind: &str) -> Files {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let file = |entry: std::fs::DirEntry| {
+        let path = entry.path();
+        let counts = path.extension().is_some_and(|end| end == kind);
+        let about = counts.then(|| std::fs::metadata(&path).ok())??;
+        Some((path, (about.len(), about.modified().ok()?)))
     };
-    let both = [&folders.schemas, &folders.rules];
-    both.into_iter()
-        .flat_map(|folder| in_folder(folder))
-        .collect()
+    entries.take(MOST_FILES).filter_map(file).collect()
+}
+
+struct Watch {
+    folders: Folders,
+    only: Vec<String>,
+    /// As it was looked at last.
+    last: Looks,
+    /// As it was when it was loaded last, for good or ill.
+    loaded_from: Looks,
+    /// The schemas as they were loaded last, and the files that they were in.
+    catalog: Arc<Catalog>,
+    schemas: Files,
+    shared: Arc<Shared>,
+}
+
+impl Watch {
+    fn until(&mut self, ended: &Receiver<()>) {
+        while ended.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+            let now = Looks::at(&self.folders);
+            // A file that is still being written changes until the next look.
+            let settled = now == self.last;
+            self.last = now;
+            if settled && self.last != self.loaded_from {
+                self.loaded_from = self.last.clone();
+                self.load();
+            }
+        }
+    }
+
+    fn load(&mut self) {
+        let Ok((catalog, rules)) = self.loaded() else {
+            complain("the rules and schemas in force stay in force until this is mended");
+            return;
+        };
+        let reopens = !Arc::ptr_eq(&catalog, &self.catalog);
+        self.catalog = Arc::clone(&catalog);
+        self.schemas = self.last.schemas.clone();
+        let mut ready = self.shared.lock();
+        self.shared.reopens.fetch_or(reopens, Ordering::Relaxed);
+        *ready = Some((catalog, rules));
+        self.shared.is_ready.store(true, Ordering::Release);
+    }
+
+    fn loaded(&self) -> Result<Loaded, Status> {
+        let catalog = self.catalog()?;
+        let rules =
+            centinel_rules::load(&self.folders.rules, &catalog).map_err(|list| refuse(&list))?;
+        let rules = runnable(wanted(&rules.rules, &self.only), !self.only.is_empty())?;
+        Ok((catalog, rules))
+    }
+
+    /// The schemas of the files: those that are known, where they say the same.
+    fn catalog(&self) -> Result<Arc<Catalog>, Status> {
+        if self.schemas == self.last.schemas {
+            return Ok(Arc::clone(&self.catalog));
+        }
+        let catalog =
+            centinel_catalog::load(&self.folders.schemas).map_err(|list| refuse(&list))?;
+        Ok(
+            match format!("{catalog:?}") == format!("{:?}", self.catalog) {
+                true => Arc::clone(&self.catalog),
+                false => Arc::new(catalog),
+            },
+        )
+    }
 }

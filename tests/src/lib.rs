@@ -319,7 +319,7 @@ impl Detection {
         rules: &[Arc<Rule>],
         at_step: &(dyn Fn(Step) + Sync),
     ) -> Result<Detected, EngineError> {
-        let store = FileStore::open(&self.folder.join("state"), &catalog.fingerprint(), 64 << 20);
+        let store = FileStore::open(&self.folder.join("state"), 64 << 20);
         let store: Arc<dyn Store> = Arc::new(store.expect("the state opens"));
         let mut detector = Detector::new(
             Arc::clone(catalog),
@@ -365,7 +365,6 @@ impl Detection {
         };
         let report = run(
             &mut detector,
-            &store,
             &mut outlet as &mut dyn Outlet,
             &options,
             surroundings,

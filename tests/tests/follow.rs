@@ -48,12 +48,7 @@ fn a_silent_source_is_told_once_and_judged_when_it_moves() {
     write_log(&log, &first);
     let catalog = schemas();
     let rules = rules(&catalog);
-    let store = FileStore::open(
-        &folder.path().join("state"),
-        &catalog.fingerprint(),
-        16 << 20,
-    )
-    .unwrap();
+    let store = FileStore::open(&folder.path().join("state"), 16 << 20).unwrap();
     let store: Arc<dyn Store> = Arc::new(store);
     let mut detector = Detector::new(
         Arc::clone(&catalog),
@@ -129,7 +124,7 @@ fn a_silent_source_is_told_once_and_judged_when_it_moves() {
         observe: &mut observe,
         at_step: &|_| {},
     };
-    run(&mut detector, &store, &mut outlet, &options, surroundings).unwrap();
+    run(&mut detector, &mut outlet, &options, surroundings).unwrap();
     drop(detector);
     drop(store);
 

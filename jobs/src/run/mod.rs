@@ -14,10 +14,11 @@ use clap::Args;
 
 use crate::audit::wanted;
 use crate::detect::{limits, runnable, stop_when_asked, wall_clock};
-use crate::detection::{Detection, Reload};
+use crate::detection::Detection;
 use crate::exit::Status;
 use crate::folders::Folders;
 use crate::printer::complain;
+use crate::reload::Watched;
 use display::Display;
 use platform::Platform;
 
@@ -44,6 +45,7 @@ pub fn run(arguments: &RunArguments) -> ExitCode {
 
 impl RunArguments {
     fn run(&self) -> Result<(), Status> {
+        let watched = Watched::begin(&self.folders, &[]);
         let (catalog, rules) = self.folders.load()?;
         let rules = runnable(wanted(&rules.rules, &[]), false)?;
         let failed = |what: &Path| {
@@ -83,10 +85,7 @@ impl RunArguments {
                 quiet_after: None,
                 backlog: Default::default(),
             },
-            reload: Some(Reload {
-                folders: self.folders.clone(),
-                only: Vec::new(),
-            }),
+            reload: Some(watched),
         };
         let stop = stop_when_asked()?;
         let mut outlet = LineFile::open(&findings).map_err(failed(&findings))?;

@@ -1,4 +1,5 @@
 use arrow::datatypes::{DataType, TimeUnit};
+use serde::{Deserialize, Serialize};
 
 /// One column of a table.
 #[derive(Clone, Debug)]
@@ -16,7 +17,8 @@ pub struct Column {
 }
 
 /// The types that columns have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ColumnType {
     /// UTF-8 text.
     Text,

@@ -38,6 +38,16 @@ impl Entity {
 }
 
 impl Normalisation {
+    /// As schema files write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Normalisation::Trim => "trim",
+            Normalisation::Upper => "upper",
+            Normalisation::Lower => "lower",
+            Normalisation::StripZeros => "strip_zeros",
+        }
+    }
+
     fn apply<'a>(self, value: std::borrow::Cow<'a, str>) -> std::borrow::Cow<'a, str> {
         let changed = match self {
             Normalisation::Trim => {

@@ -2,11 +2,11 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
-use crate::{Catalog, EntityPath, Normalisation, Table, TableKind};
+use crate::{Catalog, EntityPath, Table, TableKind};
 
 impl Catalog {
-    /// SHA-256 of [`Catalog::storage_shape`], as 64 hexadecimal digits. State written under one
-    /// fingerprint must not be read under another.
+    /// SHA-256 of [`Catalog::storage_shape`], as 64 hexadecimal digits. Rows written under one fingerprint are
+    /// read under another by way of their [`Shape`](crate::Shape) only.
     pub fn fingerprint(&self) -> String {
         Sha256::digest(self.storage_shape())
             .iter()
@@ -36,11 +36,7 @@ impl Catalog {
             line(&mut text, format_args!("source {source}"));
         }
         for entity in &self.entities {
-            let steps: Vec<_> = entity
-                .normalise
-                .iter()
-                .map(|step| step_name(*step))
-                .collect();
+            let steps: Vec<_> = entity.normalise.iter().map(|step| step.name()).collect();
             line(
                 &mut text,
                 format_args!(
@@ -117,13 +113,4 @@ fn names(table: &Table, columns: &[usize]) -> String {
         .map(|column| table.columns[*column].name.as_str())
         .collect();
     names.join(",")
-}
-
-fn step_name(step: Normalisation) -> &'static str {
-    match step {
-        Normalisation::Trim => "trim",
-        Normalisation::Upper => "upper",
-        Normalisation::Lower => "lower",
-        Normalisation::StripZeros => "strip_zeros",
-    }
 }

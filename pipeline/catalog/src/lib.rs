@@ -9,6 +9,7 @@ mod fingerprint;
 mod load;
 mod mask;
 mod origin;
+mod shape;
 mod table;
 
 pub use column::{Column, ColumnType, Currency, Money, MoneyUnit};
@@ -16,6 +17,9 @@ pub use entity::{Entity, Normalisation};
 pub use load::{Diagnostic, load};
 pub use mask::mask;
 pub use origin::{MessageField, MessageMapping, TablePattern, TimeForm, parse_zone};
+pub use shape::{
+    ColumnShape, Conversion, EntityShape, PathShape, Shape, TableConversion, TableShape,
+};
 pub use table::{EntityPath, StateColumn, Table, TableKind};
 
 use centinel_model::{EntityId, SourceId, TableId};

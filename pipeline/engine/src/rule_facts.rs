@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use centinel_catalog::Catalog;
 use centinel_model::Severity;
 use centinel_rules::Rule;
 use serde::{Deserialize, Serialize};
@@ -16,10 +17,25 @@ pub struct RuleRegister {
     rules: BTreeMap<String, Registered>,
     /// The entities whose rows are kept; set when the state is new.
     entities: Vec<String>,
-    /// Present while documents are looked at again: numbers of the rules that changed.
+    /// While documents are looked at again: numbers of the rules that changed.
     changed: Vec<u16>,
-    /// The last document that was looked at again.
+    /// Whether documents are looked at again though no rule changed.
+    #[serde(default)]
+    again: bool,
+    /// The place of the last document that was looked at again.
     reached: Option<Vec<u8>>,
+    /// How many were looked at again.
+    #[serde(default)]
+    looked: u64,
+}
+
+/// How far documents in state have been looked at again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sweep {
+    /// Documents that were looked at.
+    pub looked: u64,
+    /// All there are now; those that came since the beginning are among them.
+    pub of: u64,
 }
 
 /// What is remembered of one rule, enough to close its findings when it is gone.
@@ -29,6 +45,9 @@ pub struct Registered {
     pub number: u16,
     /// The version that findings were judged by; empty once the rule is not loaded any more.
     pub version: String,
+    /// What it saw of the schemas ([`Rule::seen_version`]); none in states of earlier programs.
+    #[serde(default)]
+    pub seen: Option<String>,
     /// As in the rule's head.
     pub title: String,
     /// As in the rule's head.
@@ -42,6 +61,7 @@ impl RuleRegister {
     pub fn take_in(
         &mut self,
         rules: &[Arc<Rule>],
+        catalog: &Catalog,
         entities: Vec<String>,
         may_retire: bool,
     ) -> Result<(), EngineError> {
@@ -55,6 +75,7 @@ impl RuleRegister {
                     .get(&rule.id)
                     .map_or(next.unwrap_or(0), |known| known.number),
                 version: rule.version.clone(),
+                seen: Some(rule.seen_version(catalog)),
                 title: rule.title.clone(),
                 severity: rule.severity,
                 owner: rule.owner.clone(),
@@ -65,7 +86,7 @@ impl RuleRegister {
                 ));
             }
             let known = self.rules.insert(rule.id.clone(), registered.clone());
-            if known.is_none_or(|known| known.version != registered.version) {
+            if known.is_none_or(|known| registered.differs(&known)) {
                 changed.push(registered.number);
             }
         }
@@ -83,7 +104,7 @@ impl RuleRegister {
             }
         }
         if !changed.is_empty() {
-            self.reached = None;
+            self.start_again();
             self.changed.extend(changed);
             self.changed.sort_unstable();
             self.changed.dedup();
@@ -125,23 +146,53 @@ impl RuleRegister {
         &self.entities
     }
 
-    /// Whether this rule is another than the one that this document was judged by last.
-    pub fn is_changed(&self, number: u16, document: &[u8]) -> bool {
-        let reached = self.reached.as_deref();
+    /// Whether this rule is another than the one that documents after [`RuleRegister::reached`] were judged by.
+    pub fn is_changed(&self, number: u16) -> bool {
         self.changed.binary_search(&number).is_ok()
-            && reached.is_none_or(|reached| document > reached)
     }
 
-    /// Whether documents are still to be looked at again; those after the given key.
+    /// Whether the document at this place is still to be looked at again.
+    pub fn is_ahead(&self, place: &[u8]) -> bool {
+        self.reached
+            .as_deref()
+            .is_none_or(|reached| place > reached)
+    }
+
+    /// All documents are to be looked at again, though no rule changed.
+    pub fn look_again(&mut self) {
+        self.again = true;
+        self.start_again();
+    }
+
+    fn start_again(&mut self) {
+        (self.reached, self.looked) = (None, 0);
+    }
+
+    /// Whether documents are still to be looked at again; those after the given place.
     pub fn rescan(&self) -> Option<Option<&[u8]>> {
-        (!self.changed.is_empty()).then_some(self.reached.as_deref())
+        (self.again || !self.changed.is_empty()).then_some(self.reached.as_deref())
     }
 
-    /// The documents up to this one have been looked at again; none: all have.
-    pub fn reached(&mut self, last: Option<Vec<u8>>) {
+    /// How many documents have been looked at again, while there are some left.
+    pub fn looked(&self) -> Option<u64> {
+        self.rescan().map(|_| self.looked)
+    }
+
+    /// So many more documents have been looked at again, up to this place; none: all have.
+    pub fn reached(&mut self, count: usize, last: Option<Vec<u8>>) {
+        self.looked += count as u64;
         if last.is_none() {
             self.changed.clear();
+            self.again = false;
+            self.looked = 0;
         }
         self.reached = last;
+    }
+}
+
+impl Registered {
+    /// Whether findings may be others than by a version known before.
+    fn differs(&self, known: &Registered) -> bool {
+        self.version != known.version || (known.seen.is_some() && known.seen != self.seen)
     }
 }

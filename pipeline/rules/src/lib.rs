@@ -21,6 +21,7 @@ mod numbers;
 mod plan;
 mod rule;
 mod rule_test;
+mod seen;
 mod session;
 mod slice;
 mod slot;

@@ -161,6 +161,36 @@ impl<'a> RowEncoder<'a> {
     }
 }
 
+/// The cells of an encoded row as they stand in it, `None` where null.
+pub(crate) fn take_cells<'a>(
+    kinds: &[ColumnType],
+    row: &'a [u8],
+) -> Result<Vec<Option<&'a [u8]>>, StateError> {
+    let mut rest = row;
+    let bitmap = take_bytes(&mut rest, kinds.len().div_ceil(8))?;
+    let cell = |(index, kind): (usize, &ColumnType)| {
+        if bitmap[index / 8] & (1 << (index % 8)) != 0 {
+            return Ok(None);
+        }
+        let from = rest;
+        skip_cell(*kind, &mut rest)?;
+        Ok(Some(&from[..from.len() - rest.len()]))
+    };
+    kinds.iter().enumerate().map(cell).collect()
+}
+
+/// Appends a row of such cells.
+pub(crate) fn put_cells(cells: &[Option<&[u8]>], out: &mut Vec<u8>) {
+    let bitmap = out.len();
+    out.resize(bitmap + cells.len().div_ceil(8), 0);
+    for (index, cell) in cells.iter().enumerate() {
+        match cell {
+            Some(bytes) => out.extend_from_slice(bytes),
+            None => out[bitmap + index / 8] |= 1 << (index % 8),
+        }
+    }
+}
+
 /// The texts of some columns of one row, joined by U+001F: how keys of several columns are written.
 /// `None` where one of them is null.
 pub fn key_text(rows: &RecordBatch, columns: &[usize], row: usize, out: &mut String) -> Option<()> {

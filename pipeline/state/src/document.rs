@@ -11,12 +11,15 @@ use crate::StateError;
 use crate::codec::{put_varint, take_bytes, take_u64};
 use crate::record::Record;
 
-/// The version of the persisted form: one byte 1, the length of the verdicts and the verdicts (bytes
-/// of the verdict stage), the number of wakes and the wakes, then records up to the end.
-const FORM: u8 = 1;
+/// The persisted form: one byte 1, the length of the verdicts and the verdicts (bytes of the verdict stage), the
+/// number of wakes and the wakes, then records up to the end. Written under the state's first shape.
+const OF_FIRST_SHAPE: u8 = 1;
 /// The same of a document of which records were forgotten: one byte 2, the newest commit time of what was
 /// forgotten, then as above. Known from form 2 of the state on.
-const FORGOTTEN_FORM: u8 = 2;
+const FORGOTTEN: u8 = 2;
+/// The same of any shape: one byte 3, the number of the shape, whether records were forgotten (0 or 1), the newest
+/// commit time of those if so, then as above. Known from form 3 of the state on.
+const OF_SHAPE: u8 = 3;
 
 /// When an entity must be looked at again: when the clock of this set of sources reaches this time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +33,8 @@ pub struct Wake {
 /// A document as stored, borrowed.
 #[derive(Clone, Debug, Default)]
 pub struct StoredDocument<'a> {
+    /// The number of the shape that its rows have and that its numbers of tables and sources are of.
+    pub shape: u32,
     /// The verdict stage's own bytes.
     pub verdicts: &'a [u8],
     /// Sorted.
@@ -43,15 +48,7 @@ pub struct StoredDocument<'a> {
 impl<'a> StoredDocument<'a> {
     /// Reads the persisted form.
     pub fn read(mut bytes: &'a [u8]) -> Result<StoredDocument<'a>, StateError> {
-        let forgotten = match take_bytes(&mut bytes, 1)?[0] {
-            FORM => None,
-            FORGOTTEN_FORM => Some(Timestamp(take_u64(&mut bytes)? as i64)),
-            other => {
-                return Err(StateError::corrupt(format!(
-                    "documents of form {other} are not known"
-                )));
-            }
-        };
+        let (shape, forgotten) = take_head(&mut bytes)?;
         let length = take_u64(&mut bytes)? as usize;
         let verdicts = take_bytes(&mut bytes, length)?;
         let wakes = (0..take_u64(&mut bytes)?)
@@ -67,6 +64,7 @@ impl<'a> StoredDocument<'a> {
             records.push(Record::read(&mut bytes)?);
         }
         Ok(StoredDocument {
+            shape,
             verdicts,
             wakes,
             records,
@@ -75,21 +73,57 @@ impl<'a> StoredDocument<'a> {
     }
 }
 
-/// Writes the persisted form.
+/// The number of the shape, and the newest commit time of what was forgotten.
+fn take_head(bytes: &mut &[u8]) -> Result<(u32, Option<Timestamp>), StateError> {
+    let time = |bytes: &mut &[u8]| Ok::<_, StateError>(Timestamp(take_u64(bytes)? as i64));
+    match take_bytes(bytes, 1)?[0] {
+        OF_FIRST_SHAPE => Ok((0, None)),
+        FORGOTTEN => Ok((0, Some(time(bytes)?))),
+        OF_SHAPE => {
+            let shape = u32::try_from(take_u64(bytes)?)
+                .map_err(|_| StateError::corrupt("the number of a shape is too great"))?;
+            let forgotten = match take_u64(bytes)? {
+                0 => None,
+                _ => Some(time(bytes)?),
+            };
+            Ok((shape, forgotten))
+        }
+        other => Err(StateError::corrupt(format!(
+            "documents of form {other} are not known"
+        ))),
+    }
+}
+
+/// The number of the shape that a document was written under.
+pub fn shape_of(mut document: &[u8]) -> Result<u32, StateError> {
+    take_head(&mut document).map(|(shape, _)| shape)
+}
+
+fn put_head(shape: u32, forgotten: Option<Timestamp>, out: &mut Vec<u8>) {
+    match (shape, forgotten) {
+        (0, None) => out.push(OF_FIRST_SHAPE),
+        (0, Some(_)) => out.push(FORGOTTEN),
+        (_, forgotten) => {
+            out.push(OF_SHAPE);
+            put_varint(out, u128::from(shape));
+            put_varint(out, u128::from(forgotten.is_some()));
+        }
+    }
+    if let Some(newest) = forgotten {
+        put_varint(out, newest.0.max(0) as u128);
+    }
+}
+
+/// Writes the persisted form, under the shape of this number.
 pub fn write_document(
+    shape: u32,
     forgotten: Option<Timestamp>,
     verdicts: &[u8],
     wakes: &[Wake],
     records: &[Record<'_>],
     out: &mut Vec<u8>,
 ) {
-    match forgotten {
-        None => out.push(FORM),
-        Some(newest) => {
-            out.push(FORGOTTEN_FORM);
-            put_varint(out, newest.0.max(0) as u128);
-        }
-    }
+    put_head(shape, forgotten, out);
     put_varint(out, verdicts.len() as u128);
     out.extend_from_slice(verdicts);
     put_varint(out, wakes.len() as u128);
@@ -109,25 +143,40 @@ pub struct Merged {
     pub added: usize,
     /// Records that were there already: deliveries repeated.
     pub repeated: usize,
+    /// Those among them that brought columns which had come since: they stand in the place of the others now.
+    pub completed: usize,
     /// Those among them with other content than before: the source has numbered two changes alike.
     pub contradicting: usize,
 }
 
-/// Adds `arrived` to `records`, which stay sorted and each once.
-pub fn merge<'a>(records: &mut Vec<Record<'a>>, arrived: &mut Vec<Record<'a>>) -> Merged {
+/// Adds `arrived` to `records`, which stay sorted and each once. `completes` says whether an arrived record of a
+/// known version says more than the known one, and nothing else.
+pub fn merge<'a>(
+    records: &mut Vec<Record<'a>>,
+    arrived: &mut Vec<Record<'a>>,
+    completes: &dyn Fn(&Record<'_>, &Record<'_>) -> bool,
+) -> Merged {
     arrived.sort_unstable_by_key(Record::order);
     let before = records.len();
-    let (mut repeated, mut contradicting) = (0, 0);
+    let (mut repeated, mut completed, mut contradicting) = (0, 0, 0);
     let mut joined: Vec<Record<'_>> = Vec::with_capacity(before + arrived.len());
     let mut old = records.drain(..).peekable();
     for record in arrived.drain(..) {
         while let Some(earlier) = old.next_if(|earlier| earlier.order() <= record.order()) {
             joined.push(earlier);
         }
-        match joined.last() {
+        match joined.last_mut() {
             Some(last) if last.order() == record.order() => {
                 repeated += 1;
-                contradicting += usize::from(last.image != record.image);
+                if last.image != record.image {
+                    match completes(last, &record) {
+                        true => {
+                            *last = record;
+                            completed += 1;
+                        }
+                        false => contradicting += 1,
+                    }
+                }
             }
             _ => joined.push(record),
         }
@@ -137,6 +186,7 @@ pub fn merge<'a>(records: &mut Vec<Record<'a>>, arrived: &mut Vec<Record<'a>>) -
     Merged {
         added: records.len() - before,
         repeated,
+        completed,
         contradicting,
     }
 }
@@ -198,6 +248,10 @@ mod tests {
             committed_at: Timestamp(sequence as i64),
             image: image.as_bytes(),
         }
+    }
+
+    fn merge<'a>(records: &mut Vec<Record<'a>>, arrived: &mut Vec<Record<'a>>) -> Merged {
+        super::merge(records, arrived, &|_, _| false)
     }
 
     fn current(records: &[Record<'_>]) -> Vec<String> {
@@ -280,10 +334,16 @@ mod tests {
             at: Timestamp(77),
         }];
         let mut bytes = Vec::new();
-        for forgotten in [None, Some(Timestamp(1_000))] {
+        for (shape, forgotten, form) in [
+            (0, None, 1),
+            (0, Some(Timestamp(1_000)), 2),
+            (7, None, 3),
+            (300, Some(Timestamp(1_000)), 3),
+        ] {
             bytes.clear();
-            write_document(forgotten, b"verdicts", &wakes, &records, &mut bytes);
+            write_document(shape, forgotten, b"verdicts", &wakes, &records, &mut bytes);
             let read = StoredDocument::read(&bytes).unwrap();
+            assert_eq!((bytes[0], read.shape), (form, shape));
             assert_eq!(
                 (read.verdicts, &read.wakes, &read.records, read.forgotten),
                 (&b"verdicts"[..], &wakes, &records, forgotten)

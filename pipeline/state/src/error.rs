@@ -20,14 +20,6 @@ pub enum StateError {
         /// The newest form known.
         known: u32,
     },
-    /// The state was written under other schemas. Use another state folder and read the sources again.
-    #[error(
-        "the state in {path} was written under other schemas: use another state folder and read the sources again, or restore the schemas"
-    )]
-    OtherSchemas {
-        /// The state folder.
-        path: String,
-    },
     /// Another process has the state open.
     #[error("the state in {path} is in use by another process: stop it first")]
     InUse {

@@ -6,6 +6,7 @@
 
 mod cache;
 mod codec;
+mod convert;
 mod document;
 mod error;
 mod record;
@@ -13,9 +14,11 @@ mod store;
 
 pub use cache::DocumentCache;
 pub use codec::{RowDecoder, RowEncoder, key_text, put_varint, take_bytes, take_u64};
+pub use convert::{completes, convert_document};
 pub use document::{
-    Merged, StoredDocument, Wake, current_rows, merge, newest_commit, trim_history, write_document,
+    Merged, StoredDocument, Wake, current_rows, merge, newest_commit, shape_of, trim_history,
+    write_document,
 };
 pub use error::StateError;
 pub use record::Record;
-pub use store::{Commit, Entry, FORM_FACT, FileStore, STATE_FORM, Store};
+pub use store::{Commit, Entry, FileStore, STATE_FORM, Store};

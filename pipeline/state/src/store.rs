@@ -3,14 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use centinel_model::Timestamp;
-use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{
+    Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata,
+    TableDefinition,
+};
 
 use crate::StateError;
 use crate::document::Wake;
 
-/// The newest form of the whole state this program reads and writes. In form 1 nothing is forgotten; a state of it
-/// is given form 2 with the first document of which records are.
-pub const STATE_FORM: u32 = 2;
+/// The newest form of the whole state this program reads and writes; a state of an earlier form is given it when it is
+/// opened. In form 1 nothing is forgotten, and all documents of forms 1 and 2 are of one shape.
+pub const STATE_FORM: u32 = 3;
 
 /// A key and its value.
 pub type Entry = (Vec<u8>, Vec<u8>);
@@ -38,8 +41,15 @@ pub struct Commit {
 pub trait Store: Send + Sync {
     /// The documents with these keys, `None` where there is none; quickest when sorted by key.
     fn documents(&self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StateError>;
-    /// Up to `limit` documents in order of key, after the given key.
-    fn documents_after(&self, key: Option<&[u8]>, limit: usize) -> Result<Vec<Entry>, StateError>;
+    /// Up to `limit` documents in the order of their places, after the given place.
+    fn documents_after(&self, place: Option<&[u8]>, limit: usize)
+    -> Result<Vec<Entry>, StateError>;
+    /// The place of a document in their order, which stays for ever: its key, where keys stay.
+    fn place_of(&self, key: &[u8]) -> Result<Vec<u8>, StateError> {
+        Ok(key.to_vec())
+    }
+    /// How many documents there are.
+    fn count(&self) -> Result<u64, StateError>;
     /// Up to `limit` keys whose wake of this set of sources is at or before `until`, earliest first.
     fn due(
         &self,
@@ -64,9 +74,7 @@ const WAKES: TableDefinition<&[u8], ()> = TableDefinition::new("wakes");
 const FACTS: TableDefinition<&str, &[u8]> = TableDefinition::new("facts");
 const OUTBOX: TableDefinition<u64, &[u8]> = TableDefinition::new("outbox");
 const HOLES: TableDefinition<u64, &[u8]> = TableDefinition::new("holes");
-/// The fact that holds the form of the whole state.
-pub const FORM_FACT: &str = "form";
-const SCHEMAS_FACT: &str = "schemas";
+const FORM_FACT: &str = "form";
 
 /// A store in one file of one folder, by redb: copy-on-write B-trees, one fsync for each commit.
 pub struct FileStore {
@@ -74,9 +82,9 @@ pub struct FileStore {
 }
 
 impl FileStore {
-    /// Opens or creates the state in `folder`. `schemas` is the catalog's fingerprint: rows written under
-    /// other schemas would be misread. `cache_bytes` bounds the store's own page cache.
-    pub fn open(folder: &Path, schemas: &str, cache_bytes: usize) -> Result<FileStore, StateError> {
+    /// Opens or creates the state in `folder`. `cache_bytes` bounds the store's own page cache. Under which shapes
+    /// its rows were written stands in its facts: who reads them minds it.
+    pub fn open(folder: &Path, cache_bytes: usize) -> Result<FileStore, StateError> {
         std::fs::create_dir_all(folder).map_err(|error| {
             StateError::Store(format!(
                 "cannot make the folder {}: {error}",
@@ -98,7 +106,6 @@ impl FileStore {
         let store = FileStore { database };
         store.create_tables()?;
         store.check_form(folder)?;
-        store.check_schemas(folder, schemas)?;
         Ok(store)
     }
 
@@ -127,17 +134,21 @@ impl FileStore {
     }
 
     fn check_form(&self, folder: &Path) -> Result<(), StateError> {
-        match self.fact(FORM_FACT)? {
-            None => self.commit(&Commit {
+        let set = || {
+            self.commit(&Commit {
                 facts: vec![(FORM_FACT.into(), STATE_FORM.to_string().into_bytes())],
                 ..Commit::default()
-            }),
+            })
+        };
+        match self.fact(FORM_FACT)? {
+            None => set(),
             Some(bytes) => {
                 let found = std::str::from_utf8(&bytes)
                     .ok()
                     .and_then(|text| text.parse().ok());
                 match found {
-                    Some(found) if found <= STATE_FORM => Ok(()),
+                    Some(STATE_FORM) => Ok(()),
+                    Some(found) if found < STATE_FORM => set(),
                     Some(found) => Err(StateError::TooNew {
                         path: folder.display().to_string(),
                         found,
@@ -146,19 +157,6 @@ impl FileStore {
                     None => Err(StateError::corrupt("its form is not a number")),
                 }
             }
-        }
-    }
-
-    fn check_schemas(&self, folder: &Path, schemas: &str) -> Result<(), StateError> {
-        match self.fact(SCHEMAS_FACT)? {
-            None => self.commit(&Commit {
-                facts: vec![(SCHEMAS_FACT.into(), schemas.as_bytes().to_vec())],
-                ..Commit::default()
-            }),
-            Some(bytes) if bytes == schemas.as_bytes() => Ok(()),
-            Some(_) => Err(StateError::OtherSchemas {
-                path: folder.display().to_string(),
-            }),
         }
     }
 }
@@ -201,13 +199,17 @@ impl Store for FileStore {
             .collect()
     }
 
-    fn documents_after(&self, key: Option<&[u8]>, limit: usize) -> Result<Vec<Entry>, StateError> {
+    fn documents_after(
+        &self,
+        place: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StateError> {
         use std::ops::Bound;
         let transaction = self.database.begin_read().map_err(StateError::store)?;
         let table = transaction
             .open_table(DOCUMENTS)
             .map_err(StateError::store)?;
-        let from = key.map_or(Bound::Unbounded, Bound::Excluded);
+        let from = place.map_or(Bound::Unbounded, Bound::Excluded);
         table
             .range::<&[u8]>((from, Bound::Unbounded))
             .map_err(StateError::store)?
@@ -217,6 +219,14 @@ impl Store for FileStore {
                 Ok((key.value().to_vec(), value.value().to_vec()))
             })
             .collect()
+    }
+
+    fn count(&self) -> Result<u64, StateError> {
+        let transaction = self.database.begin_read().map_err(StateError::store)?;
+        let table = transaction
+            .open_table(DOCUMENTS)
+            .map_err(StateError::store)?;
+        table.len().map_err(StateError::store)
     }
 
     fn due(
@@ -381,7 +391,7 @@ mod tests {
     #[test]
     fn what_one_commit_wrote_is_there_after_opening_again() {
         let folder = tempfile::tempdir().unwrap();
-        let store = FileStore::open(folder.path(), "schemas-1", 1 << 20).unwrap();
+        let store = FileStore::open(folder.path(), 1 << 20).unwrap();
         store
             .commit(&Commit {
                 documents: vec![
@@ -403,7 +413,7 @@ mod tests {
             })
             .unwrap();
         drop(store);
-        let store = FileStore::open(folder.path(), "schemas-1", 1 << 20).unwrap();
+        let store = FileStore::open(folder.path(), 1 << 20).unwrap();
         let found = store.documents(&[b"a", b"b", b"c"]).unwrap();
         assert_eq!(found, [Some(b"1".to_vec()), Some(b"2".to_vec()), None]);
         assert_eq!(
@@ -423,31 +433,26 @@ mod tests {
     }
 
     #[test]
-    fn other_schemas_newer_forms_and_a_second_process_are_refused() {
+    fn newer_forms_and_a_second_process_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let store = FileStore::open(folder.path(), "schemas-1", 1 << 20).unwrap();
-        let second = FileStore::open(folder.path(), "schemas-1", 1 << 20);
+        let store = FileStore::open(folder.path(), 1 << 20).unwrap();
+        let second = FileStore::open(folder.path(), 1 << 20);
         assert!(matches!(second, Err(StateError::InUse { .. })));
         store
             .commit(&Commit {
-                facts: vec![(FORM_FACT.into(), b"3".to_vec())],
+                facts: vec![(FORM_FACT.into(), b"4".to_vec())],
                 ..Commit::default()
             })
             .unwrap();
         drop(store);
-        let newer = FileStore::open(folder.path(), "schemas-1", 1 << 20);
+        let newer = FileStore::open(folder.path(), 1 << 20);
         assert!(matches!(
             newer,
             Err(StateError::TooNew {
-                found: 3,
-                known: 2,
+                found: 4,
+                known: 3,
                 ..
             })
         ));
-
-        let folder = tempfile::tempdir().unwrap();
-        drop(FileStore::open(folder.path(), "schemas-1", 1 << 20).unwrap());
-        let other = FileStore::open(folder.path(), "schemas-2", 1 << 20);
-        assert!(matches!(other, Err(StateError::OtherSchemas { .. })));
     }
 }

@@ -80,7 +80,7 @@ fn measure(folder: &Path, log: &Path, orders: u64) {
     let state = folder.join("state");
     let _ = std::fs::remove_dir_all(&state);
     let _ = std::fs::remove_file(folder.join("findings.jsonl"));
-    let store = FileStore::open(&state, &catalog.fingerprint(), 1 << 30).expect("the state opens");
+    let store = FileStore::open(&state, 1 << 30).expect("the state opens");
     let store: Arc<dyn Store> = Arc::new(store);
     let mut detector = Detector::new(
         Arc::clone(&catalog),
@@ -130,8 +130,7 @@ fn measure(folder: &Path, log: &Path, orders: u64) {
         observe: &mut observe,
         at_step: &|_| {},
     };
-    let report =
-        run(&mut detector, &store, &mut outlet, &options, surroundings).expect("detection runs");
+    let report = run(&mut detector, &mut outlet, &options, surroundings).expect("detection runs");
     let Some(last) = marks.last().copied() else {
         return;
     };

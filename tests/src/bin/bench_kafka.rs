@@ -126,7 +126,7 @@ fn measure(kafka: &Kafka) {
     assert_eq!(chosen.len(), RULES.len());
     let folder = tempfile::tempdir().expect("a temporary folder");
     let state = folder.path().join("state");
-    let store = FileStore::open(&state, &catalog.fingerprint(), 1 << 30).expect("the state opens");
+    let store = FileStore::open(&state, 1 << 30).expect("the state opens");
     let store: Arc<dyn Store> = Arc::new(store);
     let limits = DetectorLimits::default();
     let mut detector = Detector::new(Arc::clone(&catalog), &chosen, Arc::clone(&store), limits)
@@ -167,7 +167,7 @@ fn measure(kafka: &Kafka) {
         observe: &mut observe,
         at_step: &|_| {},
     };
-    run(&mut detector, &store, &mut outlet, &options, surroundings).expect("detection runs");
+    run(&mut detector, &mut outlet, &options, surroundings).expect("detection runs");
     println!(
         "  {} changes in {:.1} s: {:.0} changes/s, the broker on the same cores; {} holes; peak memory {}",
         last.changes,

@@ -85,7 +85,7 @@ fn measure(folder: &Path, schemas: &Path, rules: &Path, database: &MariaDb, seco
     let rules = centinel_rules::load(rules, &catalog)
         .expect("the rule loads")
         .rules;
-    let store = FileStore::open(&folder.join("state"), &catalog.fingerprint(), 64 << 20);
+    let store = FileStore::open(&folder.join("state"), 64 << 20);
     let store: std::sync::Arc<dyn Store> = std::sync::Arc::new(store.expect("the state opens"));
     let limits = DetectorLimits::default();
     let mut detector = Detector::new(
@@ -146,7 +146,7 @@ fn measure(folder: &Path, schemas: &Path, rules: &Path, database: &MariaDb, seco
             observe: &mut observe,
             at_step: &|_| {},
         };
-        run(&mut detector, &store, &mut outlet, &options, surroundings).expect("detection runs");
+        run(&mut detector, &mut outlet, &options, surroundings).expect("detection runs");
     });
     let committed = committed.into_inner().expect("nobody died");
     let mut latencies: Vec<Duration> = told

@@ -1,8 +1,9 @@
 //! The manifests of an archive up to the one that reaches a moment.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use centinel_catalog::{Catalog, Table};
+use centinel_catalog::{Catalog, Column, Shape, Table};
 use centinel_model::{TableId, Timestamp};
 use centinel_outlet::archive::{
     ARCHIVE_SCHEMA, IDENTITY_OBJECT, IDENTITY_SCHEMA, Identity, Location, MANIFEST_FOLDER,
@@ -20,11 +21,13 @@ pub(super) struct Segments(Vec<Manifest>);
 
 impl Segments {
     /// Reads manifests in order until every source of these tables has been archived up to the moment; an error
-    /// where that never comes.
+    /// where that never comes, or where rows cannot be read under the schemas of today. `kept` names the entities
+    /// that are judged.
     pub async fn read(
         location: &Location,
         catalog: &Catalog,
         tables: &BTreeSet<TableId>,
+        kept: &[String],
         at: Timestamp,
     ) -> Result<Segments, String> {
         let archive = identity(location).await?;
@@ -33,7 +36,13 @@ impl Segments {
             .iter()
             .map(|table| catalog.source(catalog.table(*table).source))
             .collect();
-        let schemas = catalog.fingerprint();
+        let schemas = Schemas {
+            catalog,
+            fingerprint: catalog.fingerprint(),
+            shape: catalog.shape(),
+            tables,
+            kept,
+        };
         let read = futures::stream::iter(1..=last)
             .map(|number| manifest(location, number))
             .buffered(ASKED_AT_ONCE);
@@ -71,23 +80,23 @@ impl Segments {
         for segment in &self.0 {
             let end = segment.first_change.saturating_add(segment.changes);
             let changes = segment.first_change..end;
+            let schema = archive_schema(&as_written(table, segment))?;
             for file in &segment.files {
                 let hour = Timestamp::parse(&file.hour).map_err(|error| error.to_string())?;
                 if file.table != table.name || hour > at {
                     continue;
                 }
                 is_whole(file, &present)?;
-                let changes = changes.clone();
                 files.push(Promised {
                     file,
                     hour,
-                    changes,
+                    changes: changes.clone(),
+                    schema: Arc::clone(&schema),
                 });
             }
         }
-        let schema = archive_schema(table)?;
         futures::stream::iter(&files)
-            .map(|promised| promised.check(location, &schema))
+            .map(|promised| promised.check(location))
             .buffered(ASKED_AT_ONCE)
             .try_collect::<()>()
             .await?;
@@ -105,9 +114,29 @@ impl Segments {
         at: Timestamp,
     ) -> Option<String> {
         let last = self.0.last()?;
+        if let Some(reason) = tables.iter().find_map(|table| self.late(catalog, *table)) {
+            return Some(reason);
+        }
         tables
             .iter()
             .find_map(|table| horizon(last, catalog, *table, at))
+    }
+
+    /// Why a table may lack rows that came into the schemas when its source had been read already.
+    fn late(&self, catalog: &Catalog, table: TableId) -> Option<String> {
+        let table = catalog.table(table);
+        let source = catalog.source(table.source);
+        let without = |shape: &Shape| {
+            shape.table(&table.name).is_none() && shape.sources.iter().any(|known| known == source)
+        };
+        let mut shapes = self.0.iter().filter_map(|segment| segment.shape.as_ref());
+        shapes.any(without).then(|| {
+            format!(
+                "`{}` came into the schemas when `{source}` had been read already: what was committed before may be \
+                 missing in the archive",
+                table.name
+            )
+        })
     }
 
     /// What may belong to these tables before the moment and could not be read when it came.
@@ -141,6 +170,23 @@ impl Segments {
         });
         told.collect()
     }
+}
+
+/// The table with the columns that it had when a segment was written.
+fn as_written(table: &Table, segment: &Manifest) -> Table {
+    let mut written = table.clone();
+    let shape = segment.shape.as_ref();
+    if let Some(shape) = shape.and_then(|shape| shape.table(&table.name)) {
+        let columns = shape.columns.iter().map(|column| Column {
+            name: column.name.clone(),
+            kind: column.kind,
+            nullable: column.nullable,
+            sensitive: false,
+            money: None,
+        });
+        written.columns = columns.collect();
+    }
+    written
 }
 
 fn is_whole(file: &ManifestFile, present: &BTreeMap<String, u64>) -> Result<(), String> {
@@ -225,10 +271,46 @@ async fn manifest(location: &Location, number: u64) -> Result<Manifest, String> 
     }
 }
 
+/// The schemas under which an archive is read.
+struct Schemas<'a> {
+    catalog: &'a Catalog,
+    fingerprint: String,
+    shape: Shape,
+    tables: &'a BTreeSet<TableId>,
+    kept: &'a [String],
+}
+
+impl Schemas<'_> {
+    /// Whether rows of the segment can be read.
+    fn check(&self, manifest: &Manifest) -> Result<(), String> {
+        if manifest.schemas == self.fingerprint {
+            return Ok(());
+        }
+        let remedy = "name the schemas of that time (--schemas)";
+        let Some(earlier) = &manifest.shape else {
+            return Err(format!("it was written under other schemas: {remedy}"));
+        };
+        let mut why = self.shape.refuses_entities(earlier, self.kept);
+        for table in self.tables {
+            let name = &self.catalog.table(*table).name;
+            if let Some((earlier, later)) = earlier.table(name).zip(self.shape.table(name)) {
+                later.refuses(earlier, self.kept, &mut why);
+            }
+        }
+        match why.is_empty() {
+            true => Ok(()),
+            false => Err(format!(
+                "it was written under other schemas, {}: {remedy}",
+                why.join("; ")
+            )),
+        }
+    }
+}
+
 fn check(
     manifest: &Manifest,
     archive: &str,
-    schemas: &str,
+    schemas: &Schemas<'_>,
     next_change: u64,
 ) -> Result<(), String> {
     if manifest.schema != ARCHIVE_SCHEMA {
@@ -240,11 +322,7 @@ fn check(
     if manifest.archive != archive {
         return Err("it belongs to another archive".into());
     }
-    if manifest.schemas != schemas {
-        return Err(
-            "it was written under other schemas: name the schemas of that time (--schemas)".into(),
-        );
-    }
+    schemas.check(manifest)?;
     if manifest.first_change != next_change {
         return Err(format!(
             "it begins with change {}, and {next_change} is the next",

@@ -41,7 +41,7 @@ pub struct ArchiveCut {
 /// heeded.
 ///
 /// An error where the archive cannot tell that moment: a source has not been archived so far, a segment is
-/// missing or damaged, or it was written under other schemas.
+/// missing or damaged, or it was written under schemas whose rows cannot be read under these.
 pub fn audit_archive(
     catalog: &Arc<Catalog>,
     rules: &[Arc<Rule>],
@@ -61,7 +61,7 @@ pub fn audit_archive(
         EngineError::Archive(format!("no temporary folder can be made: {error}"))
     })?;
     let segments =
-        rebuild(catalog, &tables, archive, options, folder.path()).map_err(|problem| {
+        rebuild(catalog, rules, &tables, archive, options, folder.path()).map_err(|problem| {
             EngineError::Archive(format!("the archive cannot be judged: {problem}"))
         })?;
     let snapshot = Snapshot::open(&folder.path().display().to_string(), &[])?;
@@ -93,15 +93,20 @@ pub fn audit_archive(
 
 fn rebuild(
     catalog: &Catalog,
+    rules: &[Arc<Rule>],
     tables: &BTreeSet<TableId>,
     archive: &ArchiveCut,
     options: &AuditOptions,
     folder: &Path,
 ) -> Result<Segments, String> {
+    let judged = rules
+        .iter()
+        .map(|rule| catalog.entity(rule.entity).name.clone());
+    let judged: Vec<String> = judged.collect();
     let location = Location::open(&archive.location, &archive.store_options)?;
     let runtime = runtime(options.threads).map_err(|error| error.to_string())?;
     runtime.block_on(async {
-        let segments = Segments::read(&location, catalog, tables, archive.at).await?;
+        let segments = Segments::read(&location, catalog, tables, &judged, archive.at).await?;
         let fold = Fold::new(&location, archive.at, options).map_err(|error| error.to_string())?;
         let mut rows = BTreeMap::new();
         for id in tables {

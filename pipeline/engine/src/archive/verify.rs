@@ -22,12 +22,14 @@ pub(super) struct Promised<'a> {
     pub hour: Timestamp,
     /// The numbers of the changes in its segment.
     pub changes: Range<u64>,
+    /// Its columns, as of when it was written.
+    pub schema: SchemaRef,
 }
 
 impl Promised<'_> {
     /// An error where the file is another, or damaged.
-    pub async fn check(&self, location: &Location, schema: &SchemaRef) -> Result<(), String> {
-        let path = &self.file.path;
+    pub async fn check(&self, location: &Location) -> Result<(), String> {
+        let (path, schema) = (&self.file.path, &self.schema);
         let read = self.footer(location).await.and_then(|footer| {
             ArrowReaderMetadata::try_new(Arc::new(footer), ArrowReaderOptions::new())
                 .map_err(|error| error.to_string())

@@ -32,7 +32,20 @@ pub(super) fn open(
              inputs from their beginning",
         ),
         (Some(options), standing) => {
-            let archive = Archive::open(&detector.catalog, options, standing.as_deref(), now);
+            let earlier = match detector.shapes.replaced() {
+                Some(shape) => Some((
+                    shape.clone(),
+                    reached(detector, &[], &Commit::default(), true)?,
+                )),
+                None => None,
+            };
+            let archive = Archive::open(
+                &detector.catalog,
+                options,
+                standing.as_deref(),
+                earlier,
+                now,
+            );
             archive.map(Some).map_err(failed)
         }
     }

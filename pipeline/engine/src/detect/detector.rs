@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use centinel_catalog::Catalog;
-use centinel_model::{EntityId, MicroBatch, Positions, SourceId, TableChanges, Timestamp};
+use centinel_model::{EntityId, HorizonOf, MicroBatch, Positions, SourceId, TableChanges, Timestamp};
 use centinel_state::{Commit, DocumentCache, Record, Store, Wake, write_document};
 use hashbrown::HashSet;
 
@@ -12,15 +12,16 @@ use super::entities::{EntityGroup, Work, entities_of};
 use super::forget::{FORGETTING_FACT, Forgetting};
 use super::gather::{Arrived, Loaded, resolve_links};
 use super::holes::Doubts;
-use super::horizon::Horizons;
+use super::horizon::{Horizons, Joined};
 use super::keys::Documents;
 use super::links::LinkReader;
 use super::messages::{SourceMessage, SourceState, line_of};
 use super::open::Open;
 use super::routing::Router;
+use super::shapes::Shapes;
 use super::stages::{Stages, Stopwatch};
 use crate::EngineError;
-use crate::rule_facts::RuleRegister;
+use crate::rule_facts::{RuleRegister, Sweep};
 
 /// What the detector keeps to, beside schemas and rules.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +58,8 @@ pub struct Prepared {
     pub commit: Commit,
     /// Whether entities are still waiting for their turn at the present clocks.
     pub more_due: bool,
+    /// Whether documents are still to be looked at again because rules have changed.
+    pub more_to_look_at: bool,
 }
 
 /// A document as it is to be stored.
@@ -101,8 +104,8 @@ pub struct Detector {
     pub(super) doubts: Doubts,
     pub(super) horizons: Horizons,
     pub(super) forgetting: Forgetting,
-    /// Whether this process has told the state its newest form.
-    pub(super) state_form_told: bool,
+    pub(super) joined: Joined,
+    pub(super) shapes: Shapes,
     next_message: u64,
     /// About sources, to go out with the next micro-batch.
     unsent: Vec<Vec<u8>>,
@@ -112,8 +115,10 @@ pub struct Detector {
     pub(super) open: Vec<Open>,
     /// Links whose rows have waited too long.
     pub(super) unreached: i64,
-    /// The last document looked at again in this micro-batch, if there was one left.
-    rescanned: Option<Option<Vec<u8>>>,
+    /// How many documents are looked at again with the next micro-batch, while there are some.
+    pub(super) rescan: usize,
+    /// How many were with this one, and the place of the last, if there was one left.
+    rescanned: Option<(usize, Option<Vec<u8>>)>,
     /// Removed by commits that may not be durable yet, oldest first: the store still has them.
     removed_wakes: VecDeque<HashSet<(Wake, Vec<u8>)>>,
     /// Added by the same commits: the store does not have them yet.
@@ -128,6 +133,7 @@ pub struct Detector {
 const POSITIONS_FACT: &str = "positions";
 const PROGRESS_FACT: &str = "progress";
 const DOUBTS_FACT: &str = "doubts";
+const JOINED_FACT: &str = "joined";
 const NEXT_MESSAGE_FACT: &str = "next_message";
 const RULES_FACT: &str = "rules";
 const OPEN_FACT: &str = "open";
@@ -142,7 +148,8 @@ const MOST_TABLES: usize = 128;
 pub(super) const RESCAN_PER_BATCH: usize = 20_000;
 
 impl Detector {
-    /// Takes up the detection where the state left it.
+    /// Takes up the detection where the state left it. Schemas of another shape take the state over where its rows
+    /// can be read under them; that is durable with the first commit.
     pub fn new(
         catalog: Arc<Catalog>,
         rules: &[Arc<centinel_rules::Rule>],
@@ -160,7 +167,19 @@ impl Detector {
         let names = entities
             .iter()
             .map(|entity| catalog.entity(*entity).name.clone());
-        register.take_in(rules, names.collect(), limits.rules_may_retire)?;
+        register.take_in(rules, &catalog, names.collect(), limits.rules_may_retire)?;
+        let shapes = Shapes::take_up(store.as_ref(), &catalog, register.entities())?;
+        if shapes.lost_tables {
+            register.look_again();
+        }
+        let store = shapes.numbered(store)?;
+        let mut doubts: Doubts = read_fact(store.as_ref(), DOUBTS_FACT)?.unwrap_or_default();
+        doubts.follow(shapes.conversion(doubts.shape())?, shapes.number());
+        let positions: Positions = read_fact(store.as_ref(), POSITIONS_FACT)?.unwrap_or_default();
+        let mut joined: Joined = read_fact(store.as_ref(), JOINED_FACT)?.unwrap_or_default();
+        for table in shapes.joined.iter().filter(|_| !positions.0.is_empty()) {
+            joined.join(&catalog.table(*table).name);
+        }
         let kept = register.entities().iter().map(|name| {
             catalog.entity_id(name).ok_or_else(|| {
                 EngineError::Damaged(format!(
@@ -185,16 +204,18 @@ impl Detector {
             cache: DocumentCache::new(limits.cache_bytes),
             progress: catalog.sources.iter().map(by_source).collect(),
             ended: false,
-            positions: read_fact(store.as_ref(), POSITIONS_FACT)?.unwrap_or_default(),
-            doubts: read_fact(store.as_ref(), DOUBTS_FACT)?.unwrap_or_default(),
+            positions,
+            doubts,
             horizons: Horizons::read(&catalog, store.as_ref())?,
             forgetting: read_fact(store.as_ref(), FORGETTING_FACT)?.unwrap_or_default(),
-            state_form_told: false,
+            joined,
+            shapes,
             next_message: read_fact(store.as_ref(), NEXT_MESSAGE_FACT)?.unwrap_or(1),
             open: read_fact(store.as_ref(), OPEN_FACT)?.unwrap_or_default(),
             unreached: read_fact(store.as_ref(), UNREACHED_FACT)?.unwrap_or_default(),
             unsent: Vec::new(),
             written: BTreeMap::new(),
+            rescan: RESCAN_PER_BATCH,
             rescanned: None,
             removed_wakes: VecDeque::new(),
             added_wakes: VecDeque::new(),
@@ -316,6 +337,12 @@ impl Detector {
             let known = &mut self.progress[usize::from(source.0)];
             *known = (*known).max(*time);
         }
+        for (source, time) in &batch.progress {
+            for table in self.joined.settle(&self.catalog, *source) {
+                let of = HorizonOf::Table(table);
+                self.horizons.set(&self.catalog, of, *time);
+            }
+        }
         for (of, time) in &batch.horizons {
             self.horizons.set(&self.catalog, *of, *time);
         }
@@ -374,6 +401,9 @@ impl Detector {
             .map(|number| documents.key(*number))
             .collect();
         for (number, found) in missing.iter().zip(self.store.documents(&keys)?) {
+            let found = found
+                .map(|found| self.shapes.as_of_now(found))
+                .transpose()?;
             loaded.set(*number, found.map(Arc::from));
         }
         Ok(())
@@ -411,13 +441,39 @@ impl Detector {
             }
         }
         prepared.more_due = more || woken.len() >= limit;
-        if let Some(after) = self.register.rescan() {
-            let found = self.store.documents_after(after, RESCAN_PER_BATCH)?;
+        if let Some(after) = self.register.rescan().filter(|_| self.rescan > 0) {
+            let found = self.store.documents_after(after, self.rescan)?;
             woken.extend(found.iter().map(|(key, _)| documents.number_of_key(key)));
-            self.rescanned = Some(found.last().map(|(key, _)| key.clone()));
-            prepared.more_due |= !found.is_empty();
+            let last = found.last().map(|(key, _)| self.store.place_of(key));
+            self.rescanned = Some((found.len(), last.transpose()?));
+            prepared.more_to_look_at = !found.is_empty();
         }
         Ok(woken)
+    }
+
+    /// Whether a document was judged by another version of this rule last.
+    pub(super) fn is_changed(&self, rule: u16, document: &[u8]) -> bool {
+        let ahead = |place: Vec<u8>| self.register.is_ahead(&place);
+        self.register.is_changed(rule) && self.store.place_of(document).is_ok_and(ahead)
+    }
+
+    /// Whether documents in state are being looked at again.
+    pub(super) fn sweeps(&self) -> bool {
+        self.register.rescan().is_some()
+    }
+
+    /// How far documents in state have been looked at again, while that is under way.
+    pub fn sweep(&self) -> Result<Option<Sweep>, EngineError> {
+        let Some(looked) = self.register.looked() else {
+            return Ok(None);
+        };
+        let of = self.store.count()?.max(looked);
+        Ok(Some(Sweep { looked, of }))
+    }
+
+    /// The state, under the numbers of the catalog: what is prepared here is to be committed to it.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
     }
 
     /// Puts a document and what changes among its wakes into the commit.
@@ -441,7 +497,8 @@ impl Detector {
             commit.wakes_added.push((*wake, key.to_vec()));
         }
         let mut bytes = Vec::with_capacity(64 + verdicts.len() + records.len() * RECORD_BYTES);
-        write_document(forgotten, verdicts, wakes, records, &mut bytes);
+        let shape = self.shapes.number();
+        write_document(shape, forgotten, verdicts, wakes, records, &mut bytes);
         self.cache.put(key, Arc::from(bytes.as_slice()));
         commit.documents.push((key.to_vec(), bytes));
     }
@@ -460,8 +517,8 @@ impl Detector {
             }
         }
         self.groups = groups;
-        if let Some(last) = self.rescanned.take() {
-            self.register.reached(last);
+        if let Some((count, last)) = self.rescanned.take() {
+            self.register.reached(count, last);
         }
         self.removed_wakes
             .push_back(commit.wakes_removed.iter().cloned().collect());
@@ -482,6 +539,7 @@ impl Detector {
     }
 
     fn write_facts(&mut self, commit: &mut Commit) -> Result<(), EngineError> {
+        commit.facts.extend(self.shapes.unsaved()?);
         let progress: BTreeMap<&str, i64> = self
             .progress
             .iter()
@@ -493,6 +551,7 @@ impl Detector {
             (POSITIONS_FACT, serde_json::to_vec(&self.positions)),
             (PROGRESS_FACT, serde_json::to_vec(&progress)),
             (DOUBTS_FACT, serde_json::to_vec(&self.doubts)),
+            (JOINED_FACT, serde_json::to_vec(&self.joined)),
             (NEXT_MESSAGE_FACT, serde_json::to_vec(&self.next_message)),
             (RULES_FACT, serde_json::to_vec(&self.register)),
             (OPEN_FACT, serde_json::to_vec(&self.open)),

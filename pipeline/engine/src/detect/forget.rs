@@ -11,7 +11,7 @@ use arrow::array::{Array, AsArray};
 use centinel_catalog::{Catalog, Table};
 use centinel_model::{Duration, Timestamp};
 use centinel_state::{
-    Commit, FORM_FACT, Record, RowDecoder, STATE_FORM, StoredDocument, current_rows,
+    Commit, Record, RowDecoder, StoredDocument, current_rows,
 };
 use centinel_verdict::{CaseState, read_cases};
 use hashbrown::HashSet;
@@ -33,7 +33,7 @@ const ROUNDS_PER_LOOKBACK: i64 = 64;
 /// How far looking through the documents has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Forgetting {
-    /// The last document that was looked at in this round.
+    /// The place of the last document that was looked at in this round.
     after: Option<Vec<u8>>,
     /// The newest progress of any source when this round began.
     begun: i64,
@@ -55,14 +55,18 @@ impl Detector {
         }
         let after = self.forgetting.after.as_deref();
         let found = self.store.documents_after(after, LOOKED_AT)?;
-        for (key, bytes) in &found {
-            let is_entity = matches!(DocumentKind::read(key), Some((DocumentKind::Entity(_), _)));
-            if is_entity && self.is_at_rest(&StoredDocument::read(bytes)?)? {
-                resting.insert(documents.number_of_key(key));
+        self.forgetting.over = found.len() < LOOKED_AT;
+        let last = found.last().map(|(key, _)| self.store.place_of(key));
+        self.forgetting.after = last.transpose()?;
+        for (key, bytes) in found {
+            if !matches!(DocumentKind::read(&key), Some((DocumentKind::Entity(_), _))) {
+                continue;
+            }
+            let bytes = self.shapes.as_of_now(bytes)?;
+            if self.is_at_rest(&StoredDocument::read(&bytes)?)? {
+                resting.insert(documents.number_of_key(&key));
             }
         }
-        self.forgetting.over = found.len() < LOOKED_AT;
-        self.forgetting.after = found.into_iter().next_back().map(|(key, _)| key);
         Ok(resting)
     }
 
@@ -90,6 +94,7 @@ impl Detector {
             wakes,
             records,
             forgotten,
+            ..
         } = document;
         Ok(forgotten.is_none()
             && wakes.is_empty()
@@ -116,6 +121,7 @@ impl Detector {
         commit: &mut Commit,
     ) -> Result<bool, EngineError> {
         let document = StoredDocument {
+            shape: self.shapes.number(),
             verdicts: together.verdicts,
             wakes: together.wakes.clone(),
             records: together.records.clone(),
@@ -136,10 +142,6 @@ impl Detector {
         };
         self.write(key, &marker, &[], commit);
         self.forgetting.count += 1;
-        if !std::mem::replace(&mut self.state_form_told, true) {
-            let form = STATE_FORM.to_string().into_bytes();
-            commit.facts.push((FORM_FACT.into(), form));
-        }
         Ok(true)
     }
 

@@ -50,7 +50,7 @@ pub(super) struct Together<'b> {
 impl Together<'_> {
     /// Whether it is other than stored.
     pub fn has_news(&self) -> bool {
-        self.merged.added > 0 || self.left
+        self.merged.added + self.merged.completed > 0 || self.left
     }
 }
 
@@ -182,7 +182,10 @@ impl Detector {
                         true => give_way(&self.catalog, &self.horizons, &mut records, &mut coming),
                         false => 0,
                     };
-                    let mut merged = merge(&mut records, &mut coming);
+                    let completes = |known: &Record<'_>, arrived: &Record<'_>| {
+                        self.shapes.completes(known, arrived)
+                    };
+                    let mut merged = merge(&mut records, &mut coming, &completes);
                     merged.repeated += older;
                     trim_history(&mut records, self.limits.history_per_row);
                     Together {
@@ -249,7 +252,7 @@ impl Detector {
         let before = target.overdue;
         let wake = self.judge_waiting(key, &mut target, &together.records, commit)?;
         let wakes: Vec<Wake> = wake.into_iter().collect();
-        let changed = together.merged.added > 0
+        let changed = together.merged.added + together.merged.completed > 0
             || together.left
             || link.is_some_and(|link| link.changed)
             || (target.overdue, &wakes) != (before, &together.wakes);

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use centinel_catalog::EntityPath;
+use centinel_catalog::{Conversion, EntityPath};
 use centinel_model::{
-    Duration, EntityKey, Hole, HoleReason, MicroBatch, Position, Positions, SourceId, TableId,
-    Timestamp,
+    Duration, EntityId, EntityKey, Hole, HoleReason, MicroBatch, Position, Positions, SourceId,
+    TableId, Timestamp,
 };
 use centinel_state::Commit;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,9 @@ pub struct Doubts {
     /// Places of holes and their tables, by input, that may be read a second time: where reading resumes
     /// stands before.
     recent: BTreeMap<String, BTreeSet<(u64, u32, Option<u16>)>>,
+    /// The number of the shape that numbers of tables, sources and entities are of.
+    #[serde(default)]
+    shape: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +57,35 @@ pub enum Whose {
     Waiting,
 }
 
+impl Whose {
+    fn followed(self, conversion: &Conversion) -> Option<Whose> {
+        match self {
+            Whose::Entity(entity) => {
+                let entity = conversion.entities.get(usize::from(entity)).copied()??;
+                Some(Whose::Entity(entity.0))
+            }
+            Whose::Anyone | Whose::Waiting => Some(self),
+        }
+    }
+}
+
+/// The key of a document under the later numbers.
+fn followed_key(document: &[u8], conversion: &Conversion) -> Option<Vec<u8>> {
+    let entity = |entity: EntityId| conversion.entities.get(usize::from(entity.0)).copied()?;
+    let (kind, text) = DocumentKind::read(document)?;
+    let kind = match kind {
+        DocumentKind::Entity(known) => DocumentKind::Entity(entity(known)?),
+        DocumentKind::Link {
+            target,
+            entity: known,
+        } => DocumentKind::Link {
+            target: conversion.tables.get(usize::from(target.0))?.as_ref()?.to,
+            entity: entity(known)?,
+        },
+    };
+    Some(document_key(kind, text))
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Running {
     span: Span,
@@ -62,6 +94,59 @@ struct Running {
 }
 
 impl Doubts {
+    /// What was in doubt under an earlier shape is so under the one of this number. What was about tables that are
+    /// gone concerns no rule any more.
+    pub fn follow(&mut self, conversion: Option<&Conversion>, shape: u32) {
+        self.shape = shape;
+        let Some(conversion) = conversion else {
+            return;
+        };
+        let table = |table: u16| {
+            conversion
+                .tables
+                .get(usize::from(table))?
+                .as_ref()
+                .map(|table| table.to.0)
+        };
+        // None: gone; a table that was not known stays so.
+        let or_any = |known: Option<u16>| known.map_or(Some(None), |known| table(known).map(Some));
+        let follow = |span: &mut Span| {
+            let (Some(table), Some(whose)) = (or_any(span.table), span.whose.followed(conversion))
+            else {
+                return false;
+            };
+            (span.table, span.whose) = (table, whose);
+            true
+        };
+        self.spans.retain_mut(follow);
+        self.running.retain_mut(|running| {
+            let source = running.source.map(|source| {
+                conversion
+                    .sources
+                    .get(usize::from(source))
+                    .copied()
+                    .flatten()
+            });
+            running.source = source.flatten().map(|source| source.0);
+            source != Some(None) && follow(&mut running.span)
+        });
+        let named = self.named.iter().filter_map(|(document, known)| {
+            Some((followed_key(document, conversion)?, table(*known)?))
+        });
+        self.named = named.collect();
+        self.named.sort_unstable();
+        for places in self.recent.values_mut() {
+            let known = std::mem::take(places).into_iter();
+            let known = known.filter_map(|(place, row, table)| Some((place, row, or_any(table)?)));
+            places.extend(known);
+        }
+    }
+
+    /// The number of the shape that its numbers are of.
+    pub fn shape(&self) -> u32 {
+        self.shape
+    }
+
     /// Whether this hole has not been told before.
     pub fn is_new(&mut self, hole: &Hole) -> bool {
         let (place, row) = hole.position.place();

@@ -4,10 +4,12 @@
 //! entity whose own history may begin before it is never judged on rows that are missing: what a rule says of it
 //! is undetermined, never confirmed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use centinel_catalog::Catalog;
-use centinel_model::{Duration, EntityId, HorizonOf, Operation, TableId, Timestamp};
+use centinel_model::{
+    Duration, EntityId, HorizonOf, Operation, SourceId, TableId, Timestamp,
+};
 use centinel_state::{Record, Store};
 use serde::{Deserialize, Serialize};
 
@@ -148,6 +150,39 @@ pub(super) fn why_beyond(catalog: &Catalog, (time, table): (Timestamp, TableId))
          missing",
         catalog.table(table).name
     )
+}
+
+/// Tables that came into the schemas when their sources had been read already, by name: how far their rows are missing
+/// nobody knows until the source says how far it stands; then that is their horizon. Persisted as one fact, in JSON.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joined(BTreeSet<String>);
+
+impl Joined {
+    /// A table came.
+    pub fn join(&mut self, table: &str) {
+        self.0.insert(table.to_owned());
+    }
+
+    /// Its source has said how far it stands; gives the tables that get a horizon by that.
+    pub fn settle(&mut self, catalog: &Catalog, source: SourceId) -> Vec<TableId> {
+        let mut settled = Vec::new();
+        self.0.retain(|name| match catalog.table_id(name) {
+            Some(table) if catalog.table(table).source == source => {
+                settled.push(table);
+                false
+            }
+            Some(_) => true,
+            // It is gone again.
+            None => false,
+        });
+        settled
+    }
+
+    /// A table of this set (bit by table id) of which nothing is known yet.
+    pub fn of(&self, catalog: &Catalog, tables: u128) -> Option<TableId> {
+        let known = self.0.iter().filter_map(|name| catalog.table_id(name));
+        known.into_iter().find(|table| tables & (1 << table.0) != 0)
+    }
 }
 
 /// Whether rows of this entity from before the horizon may be missing. They are not when nothing of it is known from

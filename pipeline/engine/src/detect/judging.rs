@@ -196,9 +196,7 @@ impl Judging<'_> {
             hole: matches!(seen, Seen::CouldNotJudge(_))
                 || doubtful()
                 || self.beyond_horizon(detector, rule, subject).is_some(),
-            rule_changed: detector
-                .register
-                .is_changed(judged.number, subject.document),
+            rule_changed: detector.is_changed(judged.number, subject.document),
         }
     }
 
@@ -209,7 +207,10 @@ impl Judging<'_> {
         rule: usize,
         subject: &Subject<'_>,
     ) -> Option<(Timestamp, TableId)> {
-        let horizon = detector.horizons.of(self.group.rules[rule].depends_on)?;
+        let tables = self.group.rules[rule].depends_on;
+        let joined = detector.joined.of(&detector.catalog, tables);
+        let joined = joined.map(|table| (Timestamp::LATEST, table));
+        let horizon = detector.horizons.of(tables).max(joined)?;
         let records = &subject.work.records;
         may_begin_before(&detector.catalog, self.group.entity, records, horizon.0)
             .then_some(horizon)

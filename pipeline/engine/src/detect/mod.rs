@@ -11,11 +11,14 @@
 //! | `holes` | what records that could not be read put in doubt |
 //! | `bootstrap` | the snapshot that a state begins with |
 //! | `overlap` | its rows, and a stream that began before it |
+//! | `shapes` | schemas that take over a state written under others |
+//! | `numbers` | numbers in keys of documents, where they are not the catalog's |
 //! | `reader` | the inputs as one stream of micro-batches |
 //! | `horizon` | what came before detection began |
 //! | `forget` | entities at rest leave state |
 //! | `backlog` | what is left to read, for those who look on |
 //! | `run` | the job: threads, commits, delivery |
+//! | `pace` | how quickly what is in state is looked at again |
 //! | `archive` | what the archive is told of each commit |
 //! | `stall` | sources that fall silent |
 //! | `unreached` | rows that wait in vain for the row that leads to their entity |
@@ -35,11 +38,14 @@ mod judging;
 mod keys;
 mod links;
 mod messages;
+mod numbers;
 mod open;
 mod overlap;
+mod pace;
 mod reader;
 mod routing;
 mod run;
+mod shapes;
 mod stages;
 mod stall;
 mod unreached;
@@ -53,5 +59,7 @@ pub use messages::{
     HOLE_SCHEMA, HoleMessage, SOURCE_SCHEMA, SourceMessage, SourceState, read_hole,
 };
 pub use open::{Open, OpenFinding};
-pub use run::{RunOptions, RunReport, Step, Surroundings, run};
+pub use run::{Inputs, RunOptions, RunReport, Step, Surroundings, run, run_on};
 pub use stages::Stages;
+
+pub use crate::rule_facts::Sweep;

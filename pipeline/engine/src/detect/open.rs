@@ -128,7 +128,7 @@ impl Detector {
             let Some((last, _)) = documents.last() else {
                 return Ok(found);
             };
-            after = Some(last.clone());
+            after = Some(self.store.place_of(last)?);
             for (key, bytes) in &documents {
                 let Some((DocumentKind::Entity(_), entity_key)) = DocumentKind::read(key) else {
                     continue;

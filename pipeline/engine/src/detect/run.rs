@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use centinel_batch::Limits;
+use centinel_catalog::Catalog;
 use centinel_model::{MicroBatch, Positions, SourceId, Timestamp};
 use centinel_outlet::archive::{Archive, ArchiveOptions, ArchiveStatus};
 use centinel_outlet::{Message, Outlet};
@@ -16,7 +17,8 @@ use centinel_state::{Commit, Store};
 use super::archive;
 use super::backlog::SharedBacklog;
 use super::bootstrap::{self, Bootstrap, BootstrapOptions};
-use super::detector::Detector;
+use super::detector::{Detector, RESCAN_PER_BATCH};
+use super::pace::Pace;
 use super::reader::{Next, Reader};
 use super::stages::Stopwatch;
 use super::stall::StallWatch;
@@ -83,31 +85,68 @@ pub struct RunReport {
     pub archive: Option<ArchiveStatus>,
 }
 
+/// Open inputs, which stay open from one run to the next.
+pub struct Inputs(Reader);
+
+impl Inputs {
+    /// Opens them where they were left.
+    ///
+    /// # Errors
+    /// When one cannot be read and waiting would not mend that.
+    pub fn open(
+        catalog: &Arc<Catalog>,
+        positions: &Positions,
+        options: &RunOptions,
+    ) -> Result<Inputs, EngineError> {
+        let RunOptions {
+            inputs,
+            limits,
+            until,
+            backlog,
+            ..
+        } = options;
+        Reader::open(catalog, inputs, positions, *limits, *until, backlog.clone()).map(Inputs)
+    }
+}
+
 /// Runs detection until its inputs end or it is stopped.
 pub fn run(
     detector: &mut Detector,
-    store: &Arc<dyn Store>,
     outlet: &mut dyn Outlet,
     options: &RunOptions,
     surroundings: Surroundings<'_>,
 ) -> Result<RunReport, EngineError> {
+    let mut inputs = Inputs::open(&detector.catalog, detector.positions(), options)?;
+    run_on(
+        detector,
+        &mut inputs,
+        outlet,
+        options,
+        surroundings,
+        &|| false,
+    )
+}
+
+/// Runs detection until its inputs end, it is stopped, or `pause` says that another is to go on with the same inputs:
+/// then everything that was read from them has been worked through and committed.
+pub fn run_on(
+    detector: &mut Detector,
+    inputs: &mut Inputs,
+    outlet: &mut dyn Outlet,
+    options: &RunOptions,
+    surroundings: Surroundings<'_>,
+    pause: &(dyn Fn() -> bool + Sync),
+) -> Result<RunReport, EngineError> {
     let started = Instant::now();
-    let catalog = Arc::clone(&detector.catalog);
     let snapshot = bootstrap::open(
         detector,
         options.bootstrap.as_ref(),
         options.limits,
         &options.backlog,
     )?;
-    let mut reader = Reader::open(
-        &catalog,
-        &options.inputs,
-        detector.positions(),
-        options.limits,
-        options.until,
-        options.backlog.clone(),
-    )?;
+    let reader = &mut inputs.0;
     let archive = archive::open(detector, options.archive.as_ref(), (surroundings.now)())?;
+    let store = Arc::clone(detector.store());
     let told = redeliver(store.as_ref(), outlet)?;
     let outlet_name = outlet.name().map(str::to_owned);
     let (send_batch, batches) =
@@ -121,7 +160,7 @@ pub fn run(
         at_step,
     } = surroundings;
     let over = AtomicBool::new(false);
-    let stop_reading = || stop() || over.load(Ordering::Relaxed);
+    let stop_reading = || stop() || pause() || over.load(Ordering::Relaxed);
     std::thread::scope(|scope| {
         // However this ends: the thread that reads neither waits for a taker nor goes on by itself.
         let batches = batches;
@@ -129,9 +168,8 @@ pub fn run(
         let named = |name: &str| std::thread::Builder::new().name(name.into());
         let failed = |error: std::io::Error| EngineError::Input(error.to_string());
         let stop_reading = &stop_reading;
-        let reading = move || read(snapshot, &mut reader, &send_batch, now, stop_reading);
+        let reading = move || read(snapshot, reader, &send_batch, now, stop_reading);
         named("read").spawn_scoped(scope, reading).map_err(failed)?;
-        let store = Arc::clone(store);
         let committing = move || commit_all(store.as_ref(), outlet, &commits, &send_told, at_step);
         named("commit")
             .spawn_scoped(scope, committing)
@@ -147,6 +185,8 @@ pub fn run(
             in_flight: false,
             now,
             stop,
+            pause,
+            pace: Pace::new(Instant::now()),
             backlog: options.backlog.clone(),
             committing: Positions::default(),
             observe,
@@ -286,6 +326,9 @@ struct Loop<'a> {
     in_flight: bool,
     now: &'a dyn Fn() -> Timestamp,
     stop: &'a (dyn Fn() -> bool + Sync),
+    pause: &'a (dyn Fn() -> bool + Sync),
+    /// Of looking again at what is in state, while inputs are followed.
+    pace: Pace,
     backlog: SharedBacklog,
     /// What the commit that is under way reaches.
     committing: Positions,
@@ -301,18 +344,23 @@ impl Loop<'_> {
         options: &RunOptions,
     ) -> Result<u64, EngineError> {
         let (now, stop) = (self.now, self.stop);
+        let followed = options.until == Until::Stopped;
+        // Nobody waits for the verdicts of a run that ends by itself.
+        let rescan = if followed { 0 } else { RESCAN_PER_BATCH };
         let (mut count, mut more_due) = (0, true);
         let mut end = options.until == Until::End;
         let mut changed = Instant::now();
         loop {
-            let turned = match options.until {
-                Until::Stopped => watch.look(self.detector.every_progress(), now()),
-                Until::Now | Until::End => Vec::new(),
+            let turned = match followed {
+                true => watch.look(self.detector.every_progress(), now()),
+                false => Vec::new(),
             };
             let wait = if more_due || !turned.is_empty() {
                 Duration::ZERO
             } else {
-                IDLE * 20
+                self.until_sweep(followed)
+                    .unwrap_or(IDLE * 20)
+                    .min(IDLE * 20)
             };
             let batch = match batches.recv_timeout(wait) {
                 Ok(Ok((batch, spent))) => {
@@ -334,25 +382,48 @@ impl Loop<'_> {
                 Err(RecvTimeoutError::Disconnected) => break,
             };
             let quiet = |after| changed.elapsed() >= after;
-            if options.until == Until::Stopped && options.quiet_after.is_some_and(quiet) {
+            if followed && options.quiet_after.is_some_and(quiet) {
                 end = true;
                 break;
             }
             let due = |archive: &Archive| archive.is_due(now());
             let idle = batch.is_empty() && !more_due && turned.is_empty();
-            if idle && !self.archive.as_ref().is_some_and(due) {
-                continue;
+            if !idle || self.archive.as_ref().is_some_and(due) {
+                more_due = self.work(&batch, &turned, false, rescan)?;
             }
-            more_due = self.work(&batch, &turned, false)?;
+            if self.until_sweep(followed) == Some(Duration::ZERO) {
+                more_due |= self.sweep()?;
+            }
             if stop() {
                 break;
             }
         }
-        self.come_to_rest(end && !stop())?;
+        self.come_to_rest(end && !self.leaves())?;
         Ok(count)
     }
 
-    /// Everything was read: judges what is due, and at the end of all inputs what is not due yet.
+    /// Whether the run ends though its inputs do not.
+    fn leaves(&self) -> bool {
+        (self.stop)() || (self.pause)()
+    }
+
+    /// How long to wait before more of what is in state is looked at again; none when there is nothing to look at.
+    fn until_sweep(&self, followed: bool) -> Option<Duration> {
+        let wanted = followed && self.detector.sweeps() && !self.leaves();
+        wanted.then(|| self.pace.until_next(Instant::now()))
+    }
+
+    /// Looks again at a part of what is in state. Returns whether entities still wait for their turn.
+    fn sweep(&mut self) -> Result<bool, EngineError> {
+        let started = Instant::now();
+        let more_due = self.work(&MicroBatch::default(), &[], false, Pace::STEP)?;
+        self.wait_for_commit()?;
+        self.pace.took(started, Instant::now());
+        Ok(more_due)
+    }
+
+    /// Everything was read: judges what is due, and at the end of all inputs what is not due yet. A run that leaves
+    /// its inputs leaves that to the next.
     fn come_to_rest(&mut self, end: bool) -> Result<(), EngineError> {
         self.wait_for_commit()?;
         if end {
@@ -361,29 +432,33 @@ impl Loop<'_> {
         // Wakes of the last commit are due now, too.
         let nothing = MicroBatch::default();
         let mut more_due = true;
-        while more_due {
-            more_due = self.work(&nothing, &[], false)?;
+        while more_due && !self.leaves() {
+            more_due = self.work(&nothing, &[], false, RESCAN_PER_BATCH)?;
             self.wait_for_commit()?;
         }
         if end && self.archive.is_some() {
-            self.work(&nothing, &[], true)?;
+            self.work(&nothing, &[], true, 0)?;
             self.wait_for_commit()?;
         }
         if let Some(archive) = &self.archive {
-            archive.wait(self.stop);
+            archive.wait(&|| self.leaves());
         }
         // State learns what was told, and what was archived.
-        self.work(&nothing, &[], false)?;
+        self.work(&nothing, &[], false, 0)?;
         self.wait_for_commit()
     }
 
-    /// Works one micro-batch through and hands its commit over. With `seal`, a segment of the archive ends with it.
+    /// Works one micro-batch through and hands its commit over. With `seal`, a segment of the archive ends with it;
+    /// `rescan` documents are looked at again with it, where that is wanted. Returns whether more is to be done at
+    /// once.
     fn work(
         &mut self,
         batch: &MicroBatch,
         turned: &[(usize, bool)],
         seal: bool,
+        rescan: usize,
     ) -> Result<bool, EngineError> {
+        self.detector.rescan = rescan;
         for (source, behind) in turned {
             self.detector
                 .tell_source(SourceId(*source as u16), *behind)?;
@@ -412,7 +487,7 @@ impl Loop<'_> {
         self.committing.clone_from(self.detector.positions());
         (self.at_step)(Step::Prepared);
         self.in_flight = self.send_commit.send(prepared.commit).is_ok();
-        Ok(prepared.more_due)
+        Ok(prepared.more_due || prepared.more_to_look_at && rescan == RESCAN_PER_BATCH)
     }
 
     /// Waits for the commit that is under way.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use centinel_catalog::Shape;
 use centinel_model::{Positions, Timestamp, TimestampError};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,9 @@ pub struct Manifest {
     pub number: u64,
     /// The fingerprint of the schemas under which it was written.
     pub schemas: String,
+    /// What of these schemas shapes its rows; none in segments of earlier programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<Shape>,
     /// The number of its first change; changes are counted from 1 over the whole archive.
     pub first_change: u64,
     /// How many changes it holds.
@@ -98,6 +102,10 @@ pub struct Identity {
 pub(super) struct Standing {
     pub form: u32,
     pub archive: String,
+    /// The fingerprint of the schemas under which that segment is written; empty in states of earlier programs, which
+    /// know of none but the ones that they are read under.
+    #[serde(default)]
+    pub schemas: String,
     /// The segment that changes go to now, from 1.
     pub segment: u64,
     /// Bytes of its file.
@@ -127,10 +135,11 @@ impl Manifest {
 }
 
 impl Standing {
-    pub fn begin(archive: String) -> Standing {
+    pub fn begin(archive: String, schemas: String) -> Standing {
         Standing {
             form: STANDING_FORM,
             archive,
+            schemas,
             segment: 1,
             length: 0,
             first_change: 1,

@@ -33,7 +33,7 @@ use std::sync::Arc;
 use std::time::{Duration as WallDuration, Instant};
 
 use arrow::datatypes::SchemaRef;
-use centinel_catalog::Catalog;
+use centinel_catalog::{Catalog, Shape};
 use centinel_model::{Duration, MicroBatch, Positions, Timestamp};
 use sha2::{Digest, Sha256};
 
@@ -137,12 +137,13 @@ pub struct ArchiveStatus {
 /// come before.
 pub struct Archive {
     fingerprint: String,
+    shape: Shape,
     schemas: Vec<SchemaRef>,
     options: ArchiveOptions,
     spool: Spool,
     standing: Standing,
     /// Sealed by the commit that is under way.
-    sealed: Option<u64>,
+    sealed: Vec<u64>,
     uploader: Uploader,
 }
 
@@ -152,11 +153,14 @@ fn failed(error: impl std::fmt::Display) -> ArchiveError {
 
 impl Archive {
     /// Takes up the archive where state left it: `standing` is the fact [`ARCHIVE_FACT`], none for a state that
-    /// has read nothing yet. Then the object store must answer, and must not hold an archive.
+    /// has read nothing yet. Then the object store must answer, and must not hold an archive. Where the catalog takes
+    /// the state over from another, `earlier` is its shape and what the state had reached under it: the segment that
+    /// was begun under it ends with it.
     pub fn open(
         catalog: &Arc<Catalog>,
         options: &ArchiveOptions,
         standing: Option<&[u8]>,
+        earlier: Option<(Shape, Reached)>,
         now: Timestamp,
     ) -> Result<Archive, ArchiveError> {
         let tables = catalog.tables.iter().map(archive_schema);
@@ -169,11 +173,12 @@ impl Archive {
         }
         let location = Location::open_to_write(&options.location, &options.store_options)
             .map_err(ArchiveError::Refused)?;
-        let standing = match standing {
+        let fingerprint = catalog.fingerprint();
+        let mut standing = match standing {
             Some(bytes) => Standing::read(bytes).map_err(ArchiveError::Refused)?,
             None => {
                 refuse_foreign(&location)?;
-                Standing::begin(new_id(options, now))
+                Standing::begin(new_id(options, now), fingerprint.clone())
             }
         };
         let spool = Spool::open(
@@ -194,15 +199,25 @@ impl Archive {
         for segment in standing.archived + 1..standing.segment {
             uploader.send(segment);
         }
-        Ok(Archive {
-            fingerprint: catalog.fingerprint(),
+        let before = std::mem::replace(&mut standing.schemas, fingerprint.clone());
+        let mut archive = Archive {
+            fingerprint,
+            shape: catalog.shape(),
             schemas,
             options: options.clone(),
             spool,
             standing,
-            sealed: None,
+            sealed: Vec::new(),
             uploader,
-        })
+        };
+        if let Some((shape, reached)) = earlier
+            && !before.is_empty()
+            && before != archive.fingerprint
+            && archive.standing.since.is_some()
+        {
+            archive.seal(reached, before, shape)?;
+        }
+        Ok(archive)
     }
 
     /// Puts the changes into the spool, durably. Waits where the spool is full and the store takes from it;
@@ -244,7 +259,12 @@ impl Archive {
         let limit = self.options.spool_limit;
         let used = |archived: u64| self.spool.bytes_after(archived) + self.standing.length;
         // The segment that the commit under way seals cannot go before that is durable.
-        let last = self.sealed.unwrap_or(self.standing.segment) - 1;
+        let last = self
+            .sealed
+            .first()
+            .copied()
+            .unwrap_or(self.standing.segment)
+            - 1;
         let room = |archived: u64| archived >= last || used(archived) <= limit;
         if self.wait_until(&|| false, room) {
             return Ok(());
@@ -297,7 +317,7 @@ impl Archive {
         let full = standing.length >= self.options.segment_bytes;
         let whole = standing.since.is_some() && (full || at_the_end);
         if whole || self.is_due(now) {
-            self.seal(reached)?;
+            self.seal(reached, self.fingerprint.clone(), self.shape.clone())?;
         }
         serde_json::to_vec(&self.standing).map_err(failed)
     }
@@ -308,7 +328,12 @@ impl Archive {
         since.is_some_and(|since| now.since(since) >= self.options.segment_age)
     }
 
-    fn seal(&mut self, reached: Reached) -> Result<(), ArchiveError> {
+    fn seal(
+        &mut self,
+        reached: Reached,
+        schemas: String,
+        shape: Shape,
+    ) -> Result<(), ArchiveError> {
         let told = |times: BTreeMap<String, Timestamp>| {
             let texts = times.into_iter();
             texts
@@ -320,7 +345,8 @@ impl Archive {
             schema: ARCHIVE_SCHEMA.into(),
             archive: standing.archive.clone(),
             number: standing.segment,
-            schemas: self.fingerprint.clone(),
+            schemas,
+            shape: Some(shape),
             first_change: standing.first_change,
             changes: standing.next_change - standing.first_change,
             files: Vec::new(),
@@ -333,7 +359,7 @@ impl Archive {
         self.spool
             .seal(&manifest, standing.length)
             .map_err(failed)?;
-        self.sealed = Some(standing.segment);
+        self.sealed.push(standing.segment);
         standing.segment += 1;
         standing.length = 0;
         standing.first_change = standing.next_change;
@@ -344,7 +370,7 @@ impl Archive {
     /// The commit with the last [`fact`](Archive::fact) is durable: what it sealed may be archived, and what it
     /// knows as archived leaves the spool.
     pub fn committed(&mut self) -> Result<(), ArchiveError> {
-        if let Some(segment) = self.sealed.take() {
+        for segment in self.sealed.drain(..) {
             self.uploader.send(segment);
         }
         self.spool

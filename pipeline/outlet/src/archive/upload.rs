@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use centinel_catalog::Catalog;
+use centinel_model::TableId;
 use tokio::runtime::Runtime;
 
 use super::form::{IDENTITY_OBJECT, IDENTITY_SCHEMA, Identity, Manifest};
@@ -210,7 +211,20 @@ impl Uploads {
         let path = sealed_manifest(folder, segment);
         let mut manifest: Manifest = serde_json::from_slice(&std::fs::read(&path)?)
             .map_err(|error| Left::Lasting(format!("{}: {error}", path.display())))?;
-        let name = |table| catalog.table(table).name.clone();
+        // Numbers of tables are those of the schemas under which the segment was written.
+        let shape = match &manifest.shape {
+            Some(shape) => shape.clone(),
+            None if manifest.schemas == catalog.fingerprint() => catalog.shape(),
+            None => {
+                return Err(Left::Lasting(format!(
+                    "segment {segment} waits since other schemas were in force: start once with those"
+                )));
+            }
+        };
+        let name = |table: TableId| {
+            let table = shape.tables.get(usize::from(table.0));
+            table.map_or_else(String::new, |table| table.name.clone())
+        };
         let mut stopped = false;
         let mut each = |path: &str, bytes: Bytes| {
             self.put(path, bytes).map_err(|left| match left {

@@ -80,7 +80,8 @@ impl Default for Keeper {
 impl Keeper {
     /// Opens the archive as after a start; a new one is told to state at once.
     pub fn open(&mut self, options: &ArchiveOptions) -> Archive {
-        let mut archive = Archive::open(&schemas(), options, self.fact.as_deref(), NOW).unwrap();
+        let mut archive =
+            Archive::open(&schemas(), options, self.fact.as_deref(), None, NOW).unwrap();
         if self.fact.is_none() {
             self.commit(&mut archive, &MicroBatch::default(), false);
         }

@@ -143,7 +143,7 @@ fn two_states_do_not_share_an_archive() {
 
     let mut other = options(folder.path());
     other.spool = folder.path().join("other");
-    let refused = Archive::open(&schemas(), &other, None, NOW).err();
+    let refused = Archive::open(&schemas(), &other, None, None, NOW).err();
     assert!(
         matches!(refused, Some(ArchiveError::Refused(_))),
         "{refused:?}"
@@ -174,7 +174,7 @@ fn a_spool_that_lost_bytes_is_told() {
     let file = harness::spooled(&options).pop().unwrap();
     let whole = std::fs::read(&file).unwrap();
     std::fs::write(&file, &whole[..whole.len() - 1]).unwrap();
-    let refused = Archive::open(&schemas(), &options, keeper.fact.as_deref(), NOW).err();
+    let refused = Archive::open(&schemas(), &options, keeper.fact.as_deref(), None, NOW).err();
     assert!(
         matches!(refused, Some(ArchiveError::Failed(_))),
         "{refused:?}"

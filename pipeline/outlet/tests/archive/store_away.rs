@@ -93,12 +93,12 @@ fn an_s3_server_that_dies_and_comes_back_gets_everything() {
     assert_eq!(names, expected);
 
     // Another state, and one that may not.
-    let foreign = Archive::open(&schemas(), &options, None, NOW)
+    let foreign = Archive::open(&schemas(), &options, None, None, NOW)
         .err()
         .unwrap();
     assert!(foreign.to_string().contains("another state"), "{foreign}");
     options.store_options[3].1 = "wrong".into();
-    let stranger = Archive::open(&schemas(), &options, None, NOW)
+    let stranger = Archive::open(&schemas(), &options, None, None, NOW)
         .err()
         .unwrap();
     assert!(!stranger.to_string().contains("wrong"), "{stranger}");
