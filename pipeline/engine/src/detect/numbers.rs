@@ -99,7 +99,8 @@ impl Renumbered {
             &renumbered.tables,
             &renumbered.sources,
         ];
-        Ok(match numbers.into_iter().all(Numbers::is_identity) {
+        let identity = numbers.into_iter().all(Numbers::is_identity);
+        Ok(match identity {
             true => renumbered.store,
             false => Arc::new(renumbered),
         })

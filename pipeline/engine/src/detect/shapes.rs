@@ -13,7 +13,7 @@ use crate::EngineError;
 
 /// The name of the fact that holds every [`Shape`] of the state in JSON, in order of number.
 const SHAPES_FACT: &str = "shapes";
-/// In states of form 1: the fingerprint of their only shape.
+/// In states of forms 1 and 2: the fingerprint of their only shape.
 const FINGERPRINT_FACT: &str = "schemas";
 /// How often the schemas of one state may change their shape.
 const MOST_SHAPES: usize = 1_000;
@@ -147,7 +147,7 @@ fn known_shapes(
     }
     match store.fact(FINGERPRINT_FACT)? {
         Some(print) if print != catalog.fingerprint().as_bytes() => Err(EngineError::Unsupported(
-            "this state is of form 1 and was written under other schemas: start once with those, then these can \
+            "this state is of an earlier form and was written under other schemas: start once with those, then these can \
              take over; or use another state folder and read the sources again"
                 .into(),
         )),
