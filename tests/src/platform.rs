@@ -405,16 +405,10 @@ impl Watching<'_> {
         at_step: &(dyn Fn(Step) + Sync),
         meanwhile: impl FnOnce(&dyn Fn() -> u64) + Send,
     ) -> Result<Detected, EngineError> {
-        let fingerprint = self.catalog.fingerprint();
-        let store = FileStore::open(&self.folder.join("state"), &fingerprint, 64 << 20)?;
+        let store = FileStore::open(&self.folder.join("state"), 64 << 20)?;
         let store: Arc<dyn Store> = Arc::new(store);
         let limits = DetectorLimits::default();
-        let mut detector = Detector::new(
-            Arc::clone(self.catalog),
-            self.rules,
-            Arc::clone(&store),
-            limits,
-        )?;
+        let mut detector = Detector::new(Arc::clone(self.catalog), self.rules, store, limits)?;
         let findings = self.folder.join("findings.jsonl");
         let mut outlet = LineFile::open(&findings).expect("the file of findings opens");
         let (read, done) = (std::sync::atomic::AtomicU64::new(0), AtomicBool::new(false));
@@ -455,7 +449,6 @@ impl Watching<'_> {
             };
             run(
                 &mut detector,
-                &store,
                 &mut outlet as &mut dyn Outlet,
                 &options,
                 surroundings,

@@ -422,8 +422,8 @@ impl Loop<'_> {
         Ok(more_due)
     }
 
-    /// Everything was read: judges what is due, and at the end of all inputs what is not due yet. A run that leaves
-    /// its inputs leaves that to the next.
+    /// Everything was read: judges what is due, and at the end of all inputs what is not due yet. What is in state is
+    /// looked at again only by a run that does not leave its inputs; one that pauses leaves all to the next.
     fn come_to_rest(&mut self, end: bool) -> Result<(), EngineError> {
         self.wait_for_commit()?;
         if end {
@@ -432,8 +432,9 @@ impl Loop<'_> {
         // Wakes of the last commit are due now, too.
         let nothing = MicroBatch::default();
         let mut more_due = true;
-        while more_due && !self.leaves() {
-            more_due = self.work(&nothing, &[], false, RESCAN_PER_BATCH)?;
+        while more_due && !(self.pause)() {
+            let rescan = if self.leaves() { 0 } else { RESCAN_PER_BATCH };
+            more_due = self.work(&nothing, &[], false, rescan)?;
             self.wait_for_commit()?;
         }
         if end && self.archive.is_some() {
