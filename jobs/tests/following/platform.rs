@@ -176,19 +176,25 @@ impl Running {
         self.said().matches(text).count()
     }
 
-    /// What was told, as `verdict rule payment`.
+    /// The findings told, as `verdict rule payment`; of a rule that is gone, the order.
     pub fn told(&self) -> Vec<String> {
         let text = std::fs::read_to_string(&self.findings).unwrap_or_default();
-        let lines = text
-            .lines()
-            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-        let told = lines.map(|finding| {
-            let words = [&finding["verdict"], &finding["rule"], &finding["key"][1][1]];
+        let lines = text.lines();
+        let told = lines.map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let findings = told.filter(|told| told["schema"] == "centinel/finding/1");
+        let shown = findings.map(|finding| {
+            let payment = &finding["key"][1][1];
+            let whose = if payment.is_null() {
+                &finding["entity_key"]
+            } else {
+                payment
+            };
+            let words = [&finding["verdict"], &finding["rule"], whose];
             words
-                .map(|word| word.as_str().unwrap_or("?").to_owned())
+                .map(|word| word.as_str().unwrap().to_owned())
                 .join(" ")
         });
-        told.collect()
+        shown.collect()
     }
 
     #[track_caller]

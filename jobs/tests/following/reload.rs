@@ -44,7 +44,7 @@ fn rules_take_over_and_broken_ones_leave_the_old_in_force() {
 
     // A rule that goes takes its findings along.
     std::fs::remove_file(platform.path("rules/is-round.sql")).unwrap();
-    running.wait_told("rule_changed is-round P1");
+    running.wait_told("rule_changed is-round O-P1");
     running.wait_said("taken over: `is-round` is gone");
 
     let told = running.told();
