@@ -200,7 +200,7 @@ fn followed(
     let (ended, end) = mpsc::channel();
     std::thread::spawn(move || {
         let catalog = schemas();
-        let store = FileStore::open(&state, &catalog.fingerprint(), 16 << 20).unwrap();
+        let store = FileStore::open(&state, 16 << 20).unwrap();
         let store: Arc<dyn Store> = Arc::new(store);
         let limits = DetectorLimits::default();
         let rules = rules(&catalog);
@@ -212,7 +212,7 @@ fn followed(
             at_step: &|_| {},
         };
         let mut outlet = outlet;
-        let done = run(&mut detector, &store, &mut outlet, &options, surroundings);
+        let done = run(&mut detector, &mut outlet, &options, surroundings);
         let _ = ended.send(done);
     });
     end.recv_timeout(LONGEST)

@@ -60,7 +60,7 @@ fn returned(history: &History) -> BTreeSet<String> {
 
 /// How many documents of a state hold rows, and how many are markers.
 fn documents(folder: &Path, catalog: &Catalog) -> (usize, usize) {
-    let store = FileStore::open(&folder.join("state"), &catalog.fingerprint(), 16 << 20).unwrap();
+    let store = FileStore::open(&folder.join("state"), 16 << 20).unwrap();
     let (mut whole, mut markers) = (0, 0);
     for (key, bytes) in store.documents_after(None, usize::MAX).unwrap() {
         let document = StoredDocument::read(&bytes).unwrap();

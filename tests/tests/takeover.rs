@@ -507,6 +507,7 @@ fn sweep_until(
         limits: Limits::default(),
         silent_after: Duration::seconds(60),
         archive: None,
+        bootstrap: None,
         quiet_after: None,
         backlog: Default::default(),
     };

@@ -277,36 +277,57 @@ fn a_file_in_the_place_of_another_is_named() {
     archived.assert_exchange_refused(segment, late, &fewer, "it holds");
 }
 
-#[test]
-fn an_archive_of_other_schemas_is_not_read() {
-    let history = history(68);
-    let archived = Archived::of(&history.records, history.end);
+/// The shipped schemas with a column of refunds as given.
+fn with_reason(archived: &Archived, reason: &str) -> Arc<Catalog> {
     let place = archived.folder.path().join("schemas");
-    std::fs::create_dir(&place).unwrap();
+    std::fs::create_dir_all(&place).unwrap();
     for entry in std::fs::read_dir(folder("schemas")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|end| end == "yaml") {
             let text = std::fs::read_to_string(&path).unwrap();
-            let more = "  reason: { type: text, nullable: true }\n";
-            let text = text.replace(
-                more,
-                &format!("{more}  remark: {{ type: text, nullable: true }}\n"),
-            );
+            let text = text.replace("  reason: { type: text, nullable: true }\n", reason);
             std::fs::write(place.join(path.file_name().unwrap()), text).unwrap();
         }
     }
-    let catalog = Arc::new(centinel_catalog::load(&place).unwrap());
-    assert_ne!(catalog.fingerprint(), schemas().fingerprint());
-    let how = AuditOptions::default();
-    let refused = audit_at(
-        &catalog,
-        &rules(&catalog),
-        &archived.options,
-        history.end,
-        &how,
+    Arc::new(centinel_catalog::load(&place).unwrap())
+}
+
+#[test]
+fn an_archive_is_not_read_under_schemas_that_would_misread_it() {
+    let history = history(68);
+    let archived = Archived::of(&history.records, history.end);
+    let audited = |reason: &str| {
+        let catalog = with_reason(&archived, reason);
+        assert_ne!(catalog.fingerprint(), schemas().fingerprint());
+        let how = AuditOptions::default();
+        audit_at(
+            &catalog,
+            &rules(&catalog),
+            &archived.options,
+            history.end,
+            &how,
+        )
+    };
+    let refused = audited("  reason: { type: integer, nullable: true }\n")
+        .unwrap_err()
+        .to_string();
+    assert!(refused.contains("written under other schemas"), "{refused}");
+    assert!(
+        refused.contains("column `reason` was text and is integer"),
+        "{refused}"
     );
-    let why = refused.unwrap_err().to_string();
-    assert!(why.contains("written under other schemas"), "{why}");
+    let refused = audited("  remark: text\n").unwrap_err().to_string();
+    assert!(
+        refused.contains("column `remark` is new and not nullable"),
+        "{refused}"
+    );
+    let read = audited("  remark: { type: text, nullable: true }\n").unwrap();
+    let found: std::collections::BTreeSet<_> = read
+        .findings
+        .iter()
+        .map(centinel_tests::Found::of)
+        .collect();
+    assert_eq!(found, history.truth(history.end));
 }
 
 #[test]

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use centinel_catalog::Catalog;
-use centinel_model::{EntityId, HorizonOf, MicroBatch, Positions, SourceId, TableChanges, Timestamp};
+use centinel_model::{
+    EntityId, HorizonOf, MicroBatch, Positions, SourceId, TableChanges, Timestamp,
+};
 use centinel_state::{Commit, DocumentCache, Record, Store, Wake, write_document};
 use hashbrown::HashSet;
 

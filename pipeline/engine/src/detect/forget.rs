@@ -10,9 +10,7 @@
 use arrow::array::{Array, AsArray};
 use centinel_catalog::{Catalog, Table};
 use centinel_model::{Duration, Timestamp};
-use centinel_state::{
-    Commit, Record, RowDecoder, StoredDocument, current_rows,
-};
+use centinel_state::{Commit, Record, RowDecoder, StoredDocument, current_rows};
 use centinel_verdict::{CaseState, read_cases};
 use hashbrown::HashSet;
 use serde::{Deserialize, Serialize};

@@ -7,9 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use centinel_catalog::Catalog;
-use centinel_model::{
-    Duration, EntityId, HorizonOf, Operation, SourceId, TableId, Timestamp,
-};
+use centinel_model::{Duration, EntityId, HorizonOf, Operation, SourceId, TableId, Timestamp};
 use centinel_state::{Record, Store};
 use serde::{Deserialize, Serialize};
 
