@@ -142,11 +142,6 @@ fn schemas_take_over_in_mid_history_and_all_agrees_with_the_truth() {
                 own.path().join("spool"),
             )
         };
-        let detection = Detection {
-            batch_rows: 40,
-            archive: Some(archive.clone()),
-            ..Detection::over(&log, own.path())
-        };
         let catalogs = &catalogs[first..];
         let mut last: Option<Detected> = None;
         for (part, catalog) in catalogs.iter().enumerate() {
@@ -160,10 +155,9 @@ fn schemas_take_over_in_mid_history_and_all_agrees_with_the_truth() {
                 } else {
                     Until::Now
                 },
-                inputs: vec![log_file(&log)],
-                folder: own.path().into(),
                 batch_rows: 40,
                 archive: Some(archive.clone()),
+                ..Detection::over(&log, own.path())
             };
             last = Some(detection.run(catalog, &rules(catalog)));
         }
@@ -178,7 +172,6 @@ fn schemas_take_over_in_mid_history_and_all_agrees_with_the_truth() {
             "{:#?}",
             last.open
         );
-        drop(detection);
 
         // The archive was written under all of them, and is read under the last.
         let cut = ArchiveCut {
