@@ -4,6 +4,7 @@ use centinel_catalog::Catalog;
 use centinel_model::SourceId;
 
 use super::failure::Failure;
+use super::gtid::Flavour;
 use super::needs::{advice, hindrances};
 use super::options::{BinlogOptions, Idle};
 use super::server::{Facts, Server};
@@ -53,10 +54,7 @@ async fn all(
     let mut server = Server::connect(options).await?;
     let facts = server.facts().await?;
     problems.extend(hindrances(&facts, options.server_id));
-    if !facts.get("version").contains("MariaDB") {
-        return Ok(());
-    }
-    grants(&mut server, options, problems).await?;
+    grants(&mut server, &facts, options, problems).await?;
     let mut physical = PhysicalTables::new(catalog, Some(&[source]));
     let described = tables::described(&mut server, &mut physical).await?;
     for table in tables::missing(catalog, source, &described) {
@@ -85,6 +83,7 @@ fn catalog_id(table: &WatchedTable) -> centinel_model::TableId {
 /// What the user may do, by the server's own list.
 async fn grants(
     server: &mut Server,
+    facts: &Facts,
     options: &BinlogOptions,
     problems: &mut Vec<Problem>,
 ) -> Result<(), Failure> {
@@ -119,8 +118,11 @@ async fn grants(
         }
     };
     lacks("REPLICATION SLAVE", &[], "it cannot read the log");
-    let why = "it cannot learn where in the log a snapshot stands";
-    lacks("BINLOG MONITOR", &["REPLICATION CLIENT"], why);
+    // MySQL lets everybody know what it has executed.
+    if facts.flavour() == Flavour::MariaDb {
+        let why = "it cannot learn where in the log a snapshot stands";
+        lacks("BINLOG MONITOR", &["REPLICATION CLIENT"], why);
+    }
     Ok(())
 }
 
@@ -204,7 +206,11 @@ async fn readers(
     problems: &mut Vec<Problem>,
 ) {
     let own = options.server_id.to_string();
-    let Ok(rows) = server.rows("SHOW SLAVE HOSTS").await else {
+    let query = match facts.flavour() {
+        Flavour::MariaDb => "SHOW SLAVE HOSTS",
+        Flavour::MySql => "SHOW REPLICAS",
+    };
+    let Ok(rows) = server.rows(query).await else {
         return;
     };
     if rows.iter().any(|row| row.first() == Some(&own)) && facts.get("server_id") != own {

@@ -1,10 +1,9 @@
-//! Events as they stand in a binary log.
+//! Events as they stand in a binary log, of MariaDB and of MySQL.
 
 use std::borrow::Cow;
 use std::io::Read;
 
 use super::bytes::{Bytes, Malformed, big_endian};
-use super::gtid::Gtid;
 
 /// One event, whole and with a right checksum, without its header and checksum.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +19,7 @@ pub(super) struct RawEvent<'a> {
     pub(super) body: &'a [u8],
 }
 
-/// Numbers of types of events; those from 160 on are MariaDB's.
+/// Numbers of types of events; those from 33 to 42 are MySQL's, those from 160 on MariaDB's.
 pub(super) mod kinds {
     pub(crate) const QUERY: u8 = 2;
     pub(crate) const STOP: u8 = 3;
@@ -43,8 +42,16 @@ pub(super) mod kinds {
     pub(crate) const WRITE_ROWS_2: u8 = 30;
     pub(crate) const UPDATE_ROWS_2: u8 = 31;
     pub(crate) const DELETE_ROWS_2: u8 = 32;
+    pub(crate) const MYSQL_GTID: u8 = 33;
+    pub(crate) const MYSQL_ANONYMOUS: u8 = 34;
+    pub(crate) const MYSQL_PREVIOUS_GTIDS: u8 = 35;
+    pub(crate) const TRANSACTION_CONTEXT: u8 = 36;
+    pub(crate) const VIEW_CHANGE: u8 = 37;
     pub(crate) const XA_PREPARE: u8 = 38;
+    pub(crate) const PARTIAL_UPDATE_ROWS: u8 = 39;
     pub(crate) const TRANSACTION_PAYLOAD: u8 = 40;
+    pub(crate) const HEARTBEAT_2: u8 = 41;
+    pub(crate) const MYSQL_GTID_TAGGED: u8 = 42;
     pub(crate) const ANNOTATE_ROWS: u8 = 160;
     pub(crate) const CHECKPOINT: u8 = 161;
     pub(crate) const GTID: u8 = 162;
@@ -60,37 +67,6 @@ pub(super) mod kinds {
 
 /// Bytes that one event may have when it is inflated, and that one packet may have.
 pub(super) const MAX_EVENT_BYTES: usize = 256 << 20;
-
-/// The beginning of a transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Begin {
-    pub(super) gtid: Gtid,
-    /// Whether it is one statement without an end of its own.
-    pub(super) standalone: bool,
-    /// Whether it only prepares a distributed transaction.
-    pub(super) prepared: bool,
-    /// Whether it ends a distributed transaction that was prepared before.
-    pub(super) completes: bool,
-}
-
-impl Begin {
-    pub(super) fn read(event: RawEvent) -> Result<Begin, Malformed> {
-        let mut bytes = Bytes(event.body);
-        let sequence = bytes.number(8)?;
-        let domain = bytes.u32()?;
-        let flags = bytes.u8()?;
-        Ok(Begin {
-            gtid: Gtid {
-                domain,
-                server: event.server,
-                sequence,
-            },
-            standalone: flags & 1 != 0,
-            prepared: flags & 64 != 0,
-            completes: flags & 128 != 0,
-        })
-    }
-}
 
 /// A statement in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -234,6 +210,7 @@ fn inflate(bytes: &[u8]) -> Result<Vec<u8>, Malformed> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::super::gtid::Flavour;
     use super::*;
     use proptest::prelude::*;
     use std::io::Write;
@@ -281,11 +258,14 @@ mod tests {
         #[test]
         fn any_bytes_are_read_or_refused(kind in any::<u8>(), body in prop::collection::vec(any::<u8>(), 0..200)) {
             let event = RawEvent { kind, seconds: 0, server: 0, ignorable: false, body: &body };
-            let _ = Begin::read(event);
+            let _ = super::super::begin::Begin::read(event);
             let _ = Query::read(event);
             let _ = Rows::read(event);
             let collations = super::super::charset::Collations::default();
-            let _ = super::super::table_map::Named::read(&body).and_then(|named| named.columns(&collations));
+            let _ = super::super::table_map::Named::read(&body).and_then(|named| {
+                named.columns(&collations, Flavour::MariaDb)?;
+                named.columns(&collations, Flavour::MySql)
+            });
         }
     }
 }

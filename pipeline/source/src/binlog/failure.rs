@@ -31,6 +31,25 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// What was read is not there: the server was restored, or another one took its place.
+    pub(super) fn lacks_transactions(said: &str) -> Failure {
+        Failure::Doubtful {
+            problem: format!("the server does not have the transactions that were read before: {said}"),
+            remedy: "connect to the server that has them; if it was restored to an earlier state, begin with \
+                     an empty state"
+                .into(),
+        }
+    }
+}
+
+fn same_server_id(said: &str) -> Failure {
+    Failure::Doubtful {
+        problem: format!("the server gives the log to another reader: {said}"),
+        remedy: "give each reader and replica a server_id of its own".into(),
+    }
+}
+
 impl From<Malformed> for Failure {
     fn from(Malformed: Malformed) -> Failure {
         Failure::passing("an event of the log is cut short or says what cannot be")
@@ -83,6 +102,10 @@ impl From<Error> for Failure {
                 "an event of the log is larger than 256 MiB",
                 "keep such rows out of the watched server",
             ),
+            Error::Driver(DriverError::UnknownAuthPlugin { name }) => Failure::lasting(
+                format!("the server wants the user identified by {name}, which is not supported"),
+                "let the user be identified by mysql_native_password, or by caching_sha2_password in MySQL",
+            ),
             Error::Io(IoError::Tls(tls)) => {
                 Failure::lasting(format!("TLS with the server failed: {tls}"), CERTIFICATE)
             }
@@ -103,28 +126,29 @@ fn of_server(code: u16, message: &str) -> Failure {
     match code {
         code if UNKNOWN_USER_FORM.contains(&code) => Failure::lasting(
             format!("the server refuses the user: {message}"),
-            "let the user be identified by mysql_native_password",
+            "let the user be identified by mysql_native_password, or by caching_sha2_password in MySQL",
         ),
         code if NO_RIGHT.contains(&code) => Failure::lasting(
             format!("the user may not do what is needed: {message}"),
-            "run GRANT REPLICATION SLAVE, BINLOG MONITOR, SELECT ON *.* TO the user of this source",
+            "run GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* and GRANT SELECT on the watched tables TO \
+             the user of this source",
         ),
-        SAME_SERVER_ID => Failure::Doubtful {
-            problem: format!("the server gives the log to another reader: {message}"),
-            remedy: "give each reader and replica a server_id of its own".into(),
-        },
+        SAME_SERVER_ID => same_server_id(message),
         CANNOT_SEND_LOG if says("purged") || says("could not find gtid state") => {
             Failure::Purged(message.to_owned())
         }
-        CANNOT_SEND_LOG if says("not in the master's binlog") => Failure::Doubtful {
-            problem: format!("the server does not have the transactions that were read before: {message}"),
-            remedy: "connect to the server that has them; if it was restored to an earlier state, begin with \
-                     an empty state"
-                .into(),
-        },
+        CANNOT_SEND_LOG if says("not in the master's binlog") || says("has more gtids than") => {
+            Failure::lacks_transactions(message)
+        }
+        // MySQL's way to say SAME_SERVER_ID.
+        CANNOT_SEND_LOG if says("with the same server_uuid/server_id") => same_server_id(message),
+        CANNOT_SEND_LOG if says("gtid_mode") || says("anonymous transaction") => Failure::lasting(
+            format!("the log cannot be read by GTID: {message}"),
+            "let gtid_mode be ON, run FLUSH BINARY LOGS, and begin with an empty state and a snapshot",
+        ),
         CANNOT_SEND_LOG if says("max_allowed_packet") => Failure::lasting(
             format!("the server cannot send its log: {message}"),
-            "run SET GLOBAL max_allowed_packet = 1073741824",
+            "run SET GLOBAL max_allowed_packet = 1073741824, and connect anew",
         ),
         _ => Failure::Passing(format!("the server says {code}: {message}")),
     }
@@ -143,6 +167,20 @@ mod tests {
         let purged = "Could not find GTID state requested by slave in any binlog files. Probably the slave \
                       state is too old and required binlog files have been purged.";
         assert!(matches!(of_server(1236, purged), Failure::Purged(_)));
+        let purged = "Cannot replicate because the source purged required binary logs. Replicate the missing \
+                      transactions from elsewhere, or provision a new replica from backup.";
+        assert!(matches!(of_server(1236, purged), Failure::Purged(_)));
+        let purged = "The slave is connecting using CHANGE MASTER TO MASTER_AUTO_POSITION = 1, but the master has \
+                      purged binary logs containing GTIDs that the slave requires.";
+        assert!(matches!(of_server(1236, purged), Failure::Purged(_)));
+        let lost = "Replica has more GTIDs than the source has, using the source's SERVER_UUID. This may indicate \
+                    that the end of the binary log was truncated";
+        assert!(matches!(of_server(1236, lost), Failure::Doubtful { .. }));
+        let same = "A replica with the same server_uuid/server_id as this replica has connected to the source";
+        assert!(matches!(of_server(1236, same), Failure::Doubtful { .. }));
+        let mode = "The replication sender thread cannot start in AUTO_POSITION mode: this server has GTID_MODE = \
+                    OFF instead of ON.";
+        assert!(matches!(of_server(1236, mode), Failure::Lasting { .. }));
         assert!(matches!(of_server(1045, "no"), Failure::Lasting { .. }));
         assert!(matches!(of_server(4052, "same"), Failure::Doubtful { .. }));
         assert!(matches!(

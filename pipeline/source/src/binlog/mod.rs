@@ -1,15 +1,19 @@
 //! A database's binary log, read as a replica reads it.
 //!
-//! [`BinlogInput`] connects to MariaDB, takes a consistent snapshot of the watched tables, and then reads
+//! [`BinlogInput`] connects to MariaDB or MySQL, takes a consistent snapshot of the watched tables, and then reads
 //! every transaction by its GTID. Positions are GTIDs alone, never files: another server with the same
 //! transactions goes on where the first one stopped. What the log does not tell row by row is a hole.
 
+mod begin;
 mod beginning;
 mod binding;
+mod bounds;
 mod builder;
 mod bytes;
 mod charset;
 mod check;
+mod document;
+mod dump;
 mod event;
 mod failure;
 mod gtid;
@@ -18,6 +22,7 @@ mod kind;
 mod needs;
 mod options;
 mod outlet;
+mod payload;
 mod place;
 mod reader;
 mod server;

@@ -13,7 +13,7 @@ pub struct BinlogOptions {
     pub host: String,
     /// Its TCP port, usually 3306.
     pub port: u16,
-    /// A user with REPLICATION SLAVE, BINLOG MONITOR, and SELECT on the watched tables.
+    /// A user with REPLICATION SLAVE, in MariaDB also BINLOG MONITOR, and SELECT on the watched tables.
     pub user: String,
     /// The user's password.
     pub password: Password,

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 
 use super::failure::Failure;
-use super::gtid::GtidSet;
+use super::gtid::{Flavour, GtidSet};
 use super::needs::hindrances;
 use super::options::{BinlogOptions, Idle};
 use super::outlet::{Outlet, Unwanted};
-use super::server::{Facts, Server, gtids};
+use super::server::{Facts, Server};
 use super::snapshot::{self, TableReader};
-use super::tables::{self, text};
+use super::tables;
 use super::transaction::Assembler;
 use crate::{InputError, Until};
 
@@ -145,6 +145,8 @@ impl Reader {
         {
             return Err(Failure::lasting(first.what, first.remedy).into());
         }
+        let has = server.end_of_log(facts.flavour()).await?;
+        self.refuse_other(facts.flavour(), &has)?;
         self.assembler.collations = server.collations().await?;
         for table in tables::listed(&mut server, &mut self.assembler.physical).await? {
             self.assembler.saw(&table.database, table.physical.layout);
@@ -152,11 +154,29 @@ impl Reader {
         if self.until != Until::Stopped && self.target.is_none() {
             self.target = Some(Target {
                 clock: facts.clock(),
-                at: server.end_of_log().await?,
+                at: has,
             });
         }
         self.anchor(&mut server, &facts).await?;
         self.stream(server, facts).await
+    }
+
+    /// Positions of another kind of server say nothing here. MariaDB itself refuses positions that it does not
+    /// have; MySQL would go on without a word.
+    fn refuse_other(&self, flavour: Flavour, has: &GtidSet) -> Result<(), Failure> {
+        let read = &self.assembler.place.gtids;
+        if !read.fits(flavour) {
+            return Err(Failure::lasting(
+                "this source was read from MariaDB before and is MySQL now, or the other way round",
+                "give the source another name in the schemas and here, or begin with an empty state",
+            ));
+        }
+        if flavour == Flavour::MySql && !has.covers(read) {
+            return Err(Failure::lacks_transactions(&format!(
+                "it has {has}, and {read} was read"
+            )));
+        }
+        Ok(())
     }
 
     /// Makes sure that the place says where to go on in the log, by a snapshot where one is due.
@@ -170,17 +190,10 @@ impl Reader {
         }
         let place = &mut self.assembler.place;
         if let Some(said) = self.purged.take() {
-            let logs = server.rows("SHOW BINARY LOGS").await?;
-            let oldest = logs
-                .first()
-                .and_then(|row| row.first())
-                .cloned()
-                .unwrap_or_default();
-            let query = format!("SELECT BINLOG_GTID_POS({}, 4)", text(&oldest));
-            let to = gtids(&server.value(&query).await?)?;
+            let to = server.begin_of_log(facts.flavour(), &place.gtids).await?;
             self.assembler.gap(gap_message(&said, false), to)?;
         } else if !self.anchored {
-            place.gtids = server.end_of_log().await?;
+            place.gtids = server.end_of_log(facts.flavour()).await?;
             place.transactions = 1;
             place.clock = facts.clock();
             place.settled = true;
@@ -205,7 +218,7 @@ impl Reader {
             self.assembler.place.gtids = began.at.clone();
         }
         self.anchored = true;
-        let sequence = self.assembler.begin_snapshot(began.at, began.time);
+        let sequence = self.assembler.begin_snapshot(began.at.clone(), began.time);
         let mut rows = 0u64;
         for table in &described {
             let layouts = &self.assembler.layouts;
@@ -229,6 +242,7 @@ impl Reader {
                 }
             }
         }
+        self.assembler.settle_at = began.end(&mut server).await?;
         self.assembler.settle();
         self.assembler.flush()?;
         self.send_ready().await

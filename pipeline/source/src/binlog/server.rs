@@ -10,7 +10,7 @@ use mysql_async::{Conn, OptsBuilder, Row, SslOpts, from_value_opt};
 use super::charset::Collations;
 use super::event::MAX_EVENT_BYTES;
 use super::failure::Failure;
-use super::gtid::GtidSet;
+use super::gtid::{Flavour, GtidSet};
 use super::options::{BinlogOptions, Tls};
 
 /// A connection on which every answer is waited for only so long.
@@ -136,31 +136,66 @@ impl Server {
         Ok(Collations::new(ids))
     }
 
-    /// Where the log stands now.
-    pub(super) async fn end_of_log(&mut self) -> Result<GtidSet, Failure> {
-        let text = self.value("SELECT @@GLOBAL.gtid_binlog_pos").await?;
-        gtids(&text)
+    /// The transactions that the server has.
+    pub(super) async fn end_of_log(&mut self, flavour: Flavour) -> Result<GtidSet, Failure> {
+        let query = match flavour {
+            Flavour::MariaDb => "SELECT @@GLOBAL.gtid_binlog_pos",
+            Flavour::MySql => "SELECT @@GLOBAL.gtid_executed",
+        };
+        gtids(&self.value(query).await?)
+    }
+
+    /// From where on the log is still there, for who read it up to `read`.
+    pub(super) async fn begin_of_log(
+        &mut self,
+        flavour: Flavour,
+        read: &GtidSet,
+    ) -> Result<GtidSet, Failure> {
+        if flavour == Flavour::MySql {
+            let purged = gtids(&self.value("SELECT @@GLOBAL.gtid_purged").await?)?;
+            return Ok(read.united(&purged));
+        }
+        let logs = self.rows("SHOW BINARY LOGS").await?;
+        let oldest = logs.first().and_then(|row| row.first());
+        let oldest = super::tables::text(oldest.map_or("", String::as_str));
+        let query = format!("SELECT BINLOG_GTID_POS({oldest}, 4)");
+        gtids(&self.value(&query).await?)
     }
 }
 
 /// How often the server is asked what its clock shows.
 const CLOCK_QUESTIONS: u32 = 5;
 
-const VARIABLES: [&str; 9] = [
+const VARIABLES: [&str; 14] = [
     "version",
     "log_bin",
     "binlog_format",
     "binlog_row_image",
     "binlog_row_metadata",
+    "binlog_row_value_options",
     "binlog_checksum",
     "binlog_expire_logs_seconds",
     "server_id",
+    // MariaDB's own.
     "gtid_strict_mode",
+    // MySQL's own; the last two are one, under its old name and its new one.
+    "gtid_mode",
+    "binlog_expire_logs_auto_purge",
+    "log_slave_updates",
+    "log_replica_updates",
 ];
 
 impl Facts {
     pub(super) fn get(&self, name: &str) -> &str {
         self.variables.get(name).map_or("", String::as_str)
+    }
+
+    /// Every server that does not say that it is MariaDB is taken for MySQL, as forks of it are.
+    pub(super) fn flavour(&self) -> Flavour {
+        match self.get("version").contains("MariaDB") {
+            true => Flavour::MariaDb,
+            false => Flavour::MySql,
+        }
     }
 
     /// Whether a setting has this value, in any case.

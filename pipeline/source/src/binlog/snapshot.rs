@@ -1,12 +1,20 @@
 //! The rows of the watched tables as they stood at one place of the log.
 //!
-//! `START TRANSACTION WITH CONSISTENT SNAPSHOT` gives the rows, MariaDB says where in the log they stand, and
-//! nothing is locked. A snapshot takes the number of a transaction, which is the version of its rows: what
-//! the log says later replaces them. A snapshot that was broken off is taken anew with the next number, and
-//! then the log is read from where the first one stood, so that rows which went meanwhile are seen to go; until
-//! it was read up to where the last one stood, no progress is told.
+//! `START TRANSACTION WITH CONSISTENT SNAPSHOT` gives the rows, and nothing is locked. MariaDB says exactly where
+//! in the log they stand. MySQL does not, so two marks are taken there: what it had before the snapshot began,
+//! which the snapshot holds for certain (a GTID counts as executed only once its rows can be seen), and what it
+//! has when all rows were read, in which all that the snapshot holds is. The log is read from the first mark on:
+//! rows that come again have higher versions and replace those of the snapshot. Until it was read up to the
+//! second, no progress is told. This needs no right beyond reading, waits for nobody and never has to be tried
+//! again, which a read lock or comparing marks until they agree would.
+//!
+//! A snapshot takes the number of a transaction, which is the version of its rows: what the log says later
+//! replaces them. A snapshot that was broken off is taken anew with the next number, and then the log is read from
+//! where the first one stood, so that rows which went meanwhile are seen to go; until it was read up to where the
+//! last one stood, no progress is told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use centinel_model::{Operation, Timestamp, Version};
 use mysql_async::prelude::Queryable;
@@ -14,7 +22,7 @@ use mysql_async::{Row, Value};
 
 use super::binding::clock;
 use super::failure::Failure;
-use super::gtid::GtidSet;
+use super::gtid::{Flavour, GtidSet};
 use super::kind::{Clock, Kind, day, hexadecimal, moment, time_of_day, zero_date};
 use super::server::{Facts, Server, gtids};
 use super::tables::{WatchedTable, full_name, quoted};
@@ -26,24 +34,70 @@ use centinel_model::HoleReason;
 
 /// A snapshot that began.
 pub(super) struct Snapshot {
-    /// Where in the log it stands.
+    /// From where the log is to be read: everything up to there is in the snapshot.
     pub(super) at: GtidSet,
     /// The server's clock before it began.
     pub(super) time: i64,
+    /// Whether more than what is at `at` may be in it.
+    vague: bool,
 }
 
 /// Begins a snapshot on this connection.
 pub(super) async fn begin(server: &mut Server, facts: &Facts) -> Result<Snapshot, Failure> {
+    let flavour = facts.flavour();
+    let unlimited = match flavour {
+        Flavour::MariaDb => "SET max_statement_time = 0",
+        Flavour::MySql => "SET max_execution_time = 0",
+    };
     for statement in [
-        "SET time_zone = '+00:00', net_write_timeout = 28800, wait_timeout = 28800, max_statement_time = 0",
+        unlimited,
+        "SET time_zone = '+00:00', net_write_timeout = 28800, wait_timeout = 28800",
         "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
     ] {
         server.run(statement).await?;
     }
     let time = facts.clock();
-    server
-        .run("START TRANSACTION WITH CONSISTENT SNAPSHOT")
-        .await?;
+    let start = "START TRANSACTION WITH CONSISTENT SNAPSHOT";
+    match flavour {
+        Flavour::MariaDb => {
+            server.run(start).await?;
+            let at = exact_place(server).await?;
+            Ok(Snapshot {
+                at,
+                time,
+                vague: false,
+            })
+        }
+        Flavour::MySql => {
+            let at = server.end_of_log(flavour).await?;
+            server.run(start).await?;
+            Ok(Snapshot {
+                at,
+                time,
+                vague: true,
+            })
+        }
+    }
+}
+
+impl Snapshot {
+    /// Up to where the log must be read before the rows can be judged, once all were read.
+    pub(super) async fn end(&self, server: &mut Server) -> Result<GtidSet, Failure> {
+        if !self.vague {
+            return Ok(self.at.clone());
+        }
+        // Transactions that could be seen when the snapshot began, and did not count as executed then, do now.
+        tokio::time::sleep(COMMITTING).await;
+        server.end_of_log(Flavour::MySql).await
+    }
+}
+
+/// Longer than a server takes from letting rows be seen to counting their GTID as executed, which is two steps of
+/// one commit.
+const COMMITTING: Duration = Duration::from_secs(1);
+
+/// Where in MariaDB's log this connection's snapshot stands.
+async fn exact_place(server: &mut Server) -> Result<GtidSet, Failure> {
     let status = server.rows("SHOW STATUS LIKE 'binlog_snapshot_%'").await?;
     let of = |name: &str| {
         let row = status.iter().find(|row| row[0].eq_ignore_ascii_case(name));
@@ -60,8 +114,7 @@ pub(super) async fn begin(server: &mut Server, facts: &Facts) -> Result<Snapshot
         "SELECT BINLOG_GTID_POS({}, {position})",
         super::tables::text(file)
     );
-    let at = gtids(&server.value(&query).await?)?;
-    Ok(Snapshot { at, time })
+    gtids(&server.value(&query).await?)
 }
 
 /// The query for all rows of one table, in the order of its own key.

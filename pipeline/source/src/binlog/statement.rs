@@ -9,6 +9,8 @@ pub(super) enum Statement {
     Commit,
     /// The transaction ends, and what it did to tables that can be rolled back does not stay.
     Rollback,
+    /// A distributed transaction begins, to be prepared.
+    Prepare,
     /// A distributed transaction that was prepared ends.
     EndOfPrepared,
     /// Rows are changed by the statement itself and are not seen.
@@ -60,6 +62,31 @@ pub(super) fn read(text: &str) -> (Statement, Vec<(Option<String>, String)>) {
     (statement, names)
 }
 
+/// What names the distributed transaction in XA START, XA COMMIT and XA ROLLBACK, as MySQL writes all three.
+pub(super) fn prepared_id(text: &str) -> String {
+    let words = text.trim_start().splitn(3, char::is_whitespace);
+    let id = words.last().unwrap_or_default();
+    id.chars().filter(|next| !next.is_whitespace()).collect()
+}
+
+/// Whether the end of a distributed transaction keeps what it did.
+pub(super) fn keeps_prepared(text: &str) -> bool {
+    !tokens(text)
+        .iter()
+        .take(2)
+        .any(|token| token.is("ROLLBACK"))
+}
+
+/// Whether the rows of the new table follow in the same transaction, as MySQL writes CREATE TABLE … SELECT.
+pub(super) fn is_opening(text: &str) -> bool {
+    let tokens = tokens(text);
+    let creates = tokens.first().is_some_and(|token| token.is("CREATE"));
+    let [.., start, transaction] = tokens.as_slice() else {
+        return false;
+    };
+    creates && start.is("START") && transaction.is("TRANSACTION")
+}
+
 fn classify(tokens: &[Token]) -> Statement {
     let word = |index: usize| match tokens.get(index) {
         Some(Token::Word(word)) => word.to_ascii_uppercase(),
@@ -72,6 +99,7 @@ fn classify(tokens: &[Token]) -> Statement {
         ("ROLLBACK", _) if word(2) == "TO" => Statement::Begin,
         ("ROLLBACK", _) => Statement::Rollback,
         ("XA", "COMMIT" | "ROLLBACK") => Statement::EndOfPrepared,
+        ("XA", "START" | "BEGIN") => Statement::Prepare,
         ("XA", _) => Statement::Begin,
         (
             "INSERT" | "UPDATE" | "DELETE" | "REPLACE" | "LOAD" | "WITH" | "CALL" | "DO" | "SELECT"
@@ -255,6 +283,8 @@ mod tests {
             ("ROLLBACK TO `a`", Begin),
             ("ROLLBACK WORK TO a", Begin),
             ("XA COMMIT 'x'", EndOfPrepared),
+            ("XA START X'78',X'',1", Prepare),
+            ("XA END X'78',X'',1", Begin),
             ("insert into payment values (1)", Rows),
             ("/*!50000 UPDATE */ payment set a = 1", Rows),
             ("with x as (select 1) delete from payment", Rows),
@@ -284,6 +314,22 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(read(text).0, expected, "{text}");
         }
+    }
+
+    #[test]
+    fn what_follows_a_statement_is_told_by_its_words() {
+        assert!(is_opening(
+            "CREATE TABLE `a` (`b` int) START TRANSACTION /* xid=7 */"
+        ));
+        assert!(!is_opening("CREATE TABLE a (b int)"));
+        assert!(!is_opening("START TRANSACTION"));
+        let ids = [
+            "XA START X'78',X'',1",
+            "XA COMMIT X'78',X'',1",
+            "XA ROLLBACK  X'78', X'', 1",
+        ];
+        assert!(ids.iter().all(|text| prepared_id(text) == "X'78',X'',1"));
+        assert!(keeps_prepared(ids[1]) && !keeps_prepared(ids[2]));
     }
 
     #[test]

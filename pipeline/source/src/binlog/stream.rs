@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use mysql_async::BinlogStreamRequest;
 use mysql_async::binlog::events::Event;
 use mysql_async::binlog::{BinlogChecksumAlg, EventFlags};
 
+use super::dump::{self, Dumped, Seen};
 use super::event::{RawEvent, kinds};
 use super::failure::Failure;
 use super::reader::{Reader, Stop};
@@ -19,36 +19,28 @@ const PAUSE: Duration = Duration::from_millis(4);
 
 impl Reader {
     /// Reads the log from the assembler's place on.
-    pub(super) async fn stream(&mut self, mut server: Server, facts: Facts) -> Result<(), Stop> {
+    pub(super) async fn stream(&mut self, server: Server, facts: Facts) -> Result<(), Stop> {
         let heartbeat = self
             .options
             .timeouts
             .heartbeat
             .max(Duration::from_millis(100));
-        let from = self.assembler.place.gtids.to_string();
-        for statement in [
-            // Without it the server would hide its GTIDs.
-            "SET @mariadb_slave_capability = 4".to_owned(),
-            format!("SET @slave_connect_state = '{from}'"),
-            "SET @slave_gtid_strict_mode = 1".to_owned(),
-            "SET @slave_gtid_ignore_duplicates = 0".to_owned(),
-            format!("SET @master_heartbeat_period = {}", heartbeat.as_nanos()),
-            "SET net_write_timeout = 600".to_owned(),
-        ] {
-            server.run(&statement).await?;
-        }
         if self.reached_target() {
             return self.end(&facts).await;
         }
-        let request = BinlogStreamRequest::new(self.options.server_id);
-        let mut log = server
-            .connection
-            .get_binlog_stream(request)
-            .await
-            .map_err(Failure::from)?;
+        let from = self.assembler.place.gtids.clone();
+        let mut log = dump::open(
+            server,
+            facts.flavour(),
+            &from,
+            self.options.server_id,
+            heartbeat,
+        )
+        .await?;
         self.outlet.says(format!("reading from {from}"));
         let silence = heartbeat * 3;
         let (mut heard, mut oldest) = (Instant::now(), None::<Instant>);
+        let mut dumped = Dumped::default();
         loop {
             let waiting = self.assembler.between_transactions() && self.assembler.has_news();
             let wait = if waiting { PAUSE } else { silence };
@@ -57,6 +49,7 @@ impl Reader {
                 Ok(None) => return Err(Failure::passing("the server ended the log").into()),
                 Err(_) if waiting => {
                     self.give_out(&mut oldest).await?;
+                    heard = Instant::now();
                     continue;
                 }
                 Err(_) if heard.elapsed() >= silence => {
@@ -64,8 +57,10 @@ impl Reader {
                 }
                 Err(_) => continue,
             };
-            heard = Instant::now();
-            self.take(&event, &facts)?;
+            let waited = std::mem::replace(&mut heard, Instant::now()).elapsed();
+            if let Some(seen) = dumped.next(&event, facts.flavour(), waited >= heartbeat / 2) {
+                self.take(&event, seen, &facts)?;
+            }
             self.send_ready().await?;
             if !self.assembler.has_news() {
                 oldest = None;
@@ -74,13 +69,15 @@ impl Reader {
             {
                 self.give_out(&mut oldest).await?;
             }
+            // What came while rows waited to be taken was there before.
+            heard = Instant::now();
             if self.assembler.between_transactions() && self.reached_target() {
                 return self.end(&facts).await;
             }
         }
     }
 
-    fn take(&mut self, event: &Event, facts: &Facts) -> Result<(), Failure> {
+    fn take(&mut self, event: &Event, seen: Seen, facts: &Facts) -> Result<(), Failure> {
         check(event)?;
         let header = event.header();
         let raw = RawEvent {
@@ -90,12 +87,16 @@ impl Reader {
             ignorable: header.flags().contains(EventFlags::LOG_EVENT_IGNORABLE_F),
             body: event.data(),
         };
-        let before = self.assembler.place.transactions;
-        if raw.kind == kinds::HEARTBEAT {
-            self.moved = true;
-            self.outlet.says("reading; nothing newer is there");
-            return self.assembler.idle(self.idle_clock(facts));
+        match seen {
+            Seen::Event => {}
+            Seen::Skipping => return Ok(()),
+            Seen::Idle => {
+                self.moved = true;
+                self.outlet.says("reading; nothing newer is there");
+                return self.assembler.idle(self.idle_clock(facts));
+            }
         }
+        let before = self.assembler.place.transactions;
         self.assembler.event(raw, facts.clock())?;
         if self.assembler.place.transactions > before {
             self.moved = true;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::bytes::{Bytes, Malformed, bit, little_endian};
 use super::charset::{Charset, Collations};
+use super::gtid::Flavour;
 use super::wire::Wire;
 
 /// More columns than this no table has.
@@ -50,7 +51,11 @@ impl<'a> Named<'a> {
     }
 
     /// The columns in order.
-    pub(super) fn columns(&self, collations: &Collations) -> Result<Vec<MapColumn>, Malformed> {
+    pub(super) fn columns(
+        &self,
+        collations: &Collations,
+        flavour: Flavour,
+    ) -> Result<Vec<MapColumn>, Malformed> {
         let mut bytes = self.columns;
         let count = bytes.packed_length()?;
         if count > MAX_COLUMNS {
@@ -61,7 +66,7 @@ impl<'a> Named<'a> {
         bytes.take(count.div_ceil(8))?;
         let raw = types.iter().map(|kind| Raw::read(*kind, &mut details));
         let raw: Vec<Raw> = raw.collect::<Result<_, _>>()?;
-        let metadata = Metadata::read(bytes, &raw)?;
+        let metadata = Metadata::read(bytes, &raw, flavour)?;
         let columns = raw.iter().enumerate();
         Ok(columns
             .map(|(index, raw)| MapColumn {
@@ -153,12 +158,13 @@ impl Raw {
         )
     }
 
-    fn is_text(self) -> bool {
-        matches!(
-            self.kind,
-            STRING | VAR_STRING | VARCHAR | TINY_BLOB
-                ..=BLOB | GEOMETRY | BLOB_COMPRESSED | VARCHAR_COMPRESSED
-        )
+    /// Whether a collation of its stands in the metadata; MariaDB gives geometries one too.
+    fn is_text(self, flavour: Flavour) -> bool {
+        match self.kind {
+            GEOMETRY => flavour == Flavour::MariaDb,
+            STRING | VAR_STRING | VARCHAR | BLOB_COMPRESSED | VARCHAR_COMPRESSED => true,
+            kind => (TINY_BLOB..=BLOB).contains(&kind),
+        }
     }
 
     fn is_choice(self) -> bool {
@@ -219,7 +225,9 @@ impl Raw {
             VARCHAR | VAR_STRING => text(prefix_of(little_endian(&self.detail) as usize), None),
             STRING => text(prefix_of(self.width()), Some(self.width())),
             TINY_BLOB..=BLOB if (1..=4).contains(&first) => text(usize::from(first), None),
-            JSON => opaque(usize::from(first), "JSON in MySQL's binary form"),
+            JSON if (1..=4).contains(&first) => Wire::Json {
+                prefix: usize::from(first),
+            },
             VECTOR => opaque(usize::from(first), "a VECTOR"),
             GEOMETRY => opaque(usize::from(first), "a geometry"),
             BLOB_COMPRESSED => opaque(usize::from(first), "a COMPRESSED column"),
@@ -242,13 +250,16 @@ struct Metadata {
 }
 
 impl Metadata {
-    fn read(mut bytes: Bytes, columns: &[Raw]) -> Result<Metadata, Malformed> {
-        let of = |wanted: fn(Raw) -> bool| -> Vec<usize> {
+    fn read(mut bytes: Bytes, columns: &[Raw], flavour: Flavour) -> Result<Metadata, Malformed> {
+        let of = |wanted: &dyn Fn(Raw) -> bool| -> Vec<usize> {
             let columns = columns.iter().enumerate();
             let chosen = columns.filter(|(_, column)| wanted(**column));
             chosen.map(|(index, _)| index).collect()
         };
-        let (texts, choices) = (of(Raw::is_text), of(Raw::is_choice));
+        let (texts, choices) = (
+            of(&|column| column.is_text(flavour)),
+            of(&|column| column.is_choice()),
+        );
         let mut metadata = Metadata {
             unsigned: vec![false; columns.len()],
             names: Vec::new(),
@@ -260,7 +271,8 @@ impl Metadata {
             let mut content = Bytes(bytes.packed_bytes()?);
             match field {
                 1 => {
-                    for (place, column) in of(Raw::is_number).into_iter().enumerate() {
+                    for (place, column) in of(&|column| column.is_number()).into_iter().enumerate()
+                    {
                         // The highest bit of each byte comes first.
                         metadata.unsigned[column] = bit(content.0, place ^ 7);
                     }
@@ -273,8 +285,8 @@ impl Metadata {
                         metadata.names.push(name.map_err(|_| Malformed)?.to_owned());
                     }
                 }
-                5 => metadata.read_labels(content, &of(|column| column.kind == SET))?,
-                6 => metadata.read_labels(content, &of(|column| column.kind == ENUM))?,
+                5 => metadata.read_labels(content, &of(&|column| column.kind == SET))?,
+                6 => metadata.read_labels(content, &of(&|column| column.kind == ENUM))?,
                 10 => metadata.default_collation(content, &choices)?,
                 11 => metadata.each_collation(content, &choices)?,
                 // Geometry types, primary keys, visibility: not needed.

@@ -139,6 +139,8 @@ fn kind_of(name: &str, charset: &str, scale: u8) -> Kind {
         "timestamp" => Kind::Timestamp,
         "time" => Kind::Time,
         "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => Kind::Binary,
+        // MySQL's own type, which is always UTF-8; MariaDB's JSON is a text.
+        "json" if charset.is_empty() => Kind::Text,
         "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" | "enum" | "set"
         | "json" => match Charset::of_name(charset) {
             Charset::Unknown => Kind::Unreadable("text in an unsupported character set"),

@@ -1,9 +1,10 @@
 //! Events → transactions → chunks. Knows neither connections nor clocks.
 //!
-//! The order of the log is the order of its source. A transaction's commit time is the one in its header,
-//! which has whole seconds, or just after everything before it where that is later: so times rise strictly,
-//! and progress up to a transaction's own time leaves nothing out. Its rows count from 0, those of watched
-//! tables alone: the numbers are the same each time that it is read with the same schemas.
+//! The order of the log is the order of its source. A transaction's commit time is the one that the log gives,
+//! in whole seconds by MariaDB and in microseconds by MySQL, or just after everything before it where that is
+//! later: so times rise strictly, and progress up to a transaction's own time leaves nothing out. Its rows count
+//! from 0, those of watched tables alone: the numbers are the same each time that it is read with the same
+//! schemas.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -14,13 +15,15 @@ use centinel_model::{
     Version,
 };
 
+use super::begin::Begin;
 use super::binding::Bound;
+use super::bounds::{Group, Handed};
 use super::builder::Builder;
 use super::bytes::Bytes;
 use super::charset::Collations;
-use super::event::{Begin, NO_TABLE, Query, RawEvent, RowChange, Rows, kinds};
+use super::event::{NO_TABLE, Query, RawEvent, RowChange, Rows, kinds};
 use super::failure::Failure;
-use super::gtid::{Gtid, GtidSet};
+use super::gtid::{Flavour, Gtid, GtidSet};
 use super::hole::{self, unobservable};
 use super::place::Place;
 use super::statement::{self, Statement};
@@ -31,9 +34,6 @@ use crate::value::Refusal;
 
 /// More table maps than this are not kept.
 const MAX_MAPS: usize = 4096;
-/// A commit time this far ahead of the server's clock is a mistake; the clock is believed instead.
-const TOLERANCE: i64 = 86_400 * 1_000_000;
-
 /// Puts transactions together and gives them out as chunks.
 pub(super) struct Assembler {
     pub(super) input: String,
@@ -45,46 +45,25 @@ pub(super) struct Assembler {
     pub(super) place: Place,
     /// Where the last snapshot stood: everything up to there is settled before progress is told.
     pub(super) settle_at: GtidSet,
-    group: Option<Group>,
+    pub(super) group: Option<Group>,
     maps: HashMap<u64, Mapped>,
     /// The watched tables that were seen, by database.
     databases: BTreeMap<String, BTreeSet<usize>>,
     pub(super) builder: Builder,
     ready: Vec<DecodedChunk>,
-    handed: Option<Handed>,
+    pub(super) handed: Option<Handed>,
     /// A transaction that the server was interrupted in while it wrote it.
-    interrupted: Option<Gtid>,
+    pub(super) interrupted: Option<Gtid>,
+    /// Distributed transactions of MySQL whose rows were seen when they were prepared.
+    pub(super) prepared: BTreeSet<String>,
     /// Whether rows left the builder and are in no chunk: after a panic they would be lost.
     pub(super) torn: bool,
-}
-
-/// The transaction that is being read.
-struct Group {
-    begin: Begin,
-    committed_at: i64,
-    /// The number of its next row.
-    ordinal: u32,
-    /// So many of its rows were given out when it was read before.
-    skip: u32,
-    /// Tables whose rows cannot be read, and that was said.
-    told: BTreeSet<usize>,
-    /// Watched tables that it changed.
-    touched: BTreeSet<usize>,
-    /// Whether it was found before that its end is missing.
-    interrupted: bool,
 }
 
 struct Mapped {
     body: Vec<u8>,
     /// None for a table that is not watched.
     bound: Option<Arc<Bound>>,
-}
-
-/// The rows of a transaction that were given out before its end was there.
-struct Handed {
-    sequence: u64,
-    gtid: Gtid,
-    rows: u32,
 }
 
 impl Assembler {
@@ -113,6 +92,7 @@ impl Assembler {
             ready: Vec::new(),
             handed: None,
             interrupted: None,
+            prepared: BTreeSet::new(),
             torn: false,
         }
     }
@@ -155,21 +135,18 @@ impl Assembler {
     /// Takes in the next event of the log; `now` is the server's clock.
     pub(super) fn event(&mut self, event: RawEvent, now: i64) -> Result<(), Failure> {
         match event.kind {
-            kinds::GTID => self.begin(event, now),
+            kind if Begin::is(kind) => self.begin(event, now),
+            kinds::MYSQL_ANONYMOUS => Err(Failure::lasting(
+                "the log holds transactions without a GTID, from before gtid_mode was ON",
+                "run FLUSH BINARY LOGS, and begin with an empty state and a snapshot",
+            )),
             kinds::QUERY | kinds::QUERY_COMPRESSED | kinds::EXECUTE_LOAD => self.query(event),
             kinds::XID | kinds::XA_PREPARE => self.commit(),
             kinds::TABLE_MAP => self.table_map(event.body),
+            kinds::PARTIAL_UPDATE_ROWS => self.rows(event),
             kind if Rows::form(kind).is_some() => self.rows(event),
-            kinds::INCIDENT => {
-                let message = "the server says that it lost events of its log (an incident); compare the \
-                               watched tables by an audit";
-                self.source_hole(Refusal::new(HoleReason::Gap, message));
-                Ok(())
-            }
-            kinds::TRANSACTION_PAYLOAD => Err(Failure::lasting(
-                "the log holds compressed transactions in MySQL's form",
-                "run SET GLOBAL binlog_transaction_compression = OFF",
-            )),
+            kinds::INCIDENT => self.incident(),
+            kinds::TRANSACTION_PAYLOAD => self.payload(event, now),
             kinds::FORMAT => self.new_log(),
             kinds::STOP
             | kinds::ROTATE
@@ -182,111 +159,17 @@ impl Assembler {
             | kinds::ANNOTATE_ROWS
             | kinds::CHECKPOINT
             | kinds::GTID_LIST
-            | kinds::HEARTBEAT => Ok(()),
+            | kinds::MYSQL_PREVIOUS_GTIDS
+            | kinds::TRANSACTION_CONTEXT
+            | kinds::VIEW_CHANGE
+            | kinds::HEARTBEAT
+            | kinds::HEARTBEAT_2 => Ok(()),
             _ if event.ignorable => Ok(()),
             kind => Err(Failure::lasting(
                 format!("the log holds an event of type {kind}, which this version does not know"),
                 "read this server with a newer version of Centinel",
             )),
         }
-    }
-
-    fn begin(&mut self, event: RawEvent, now: i64) -> Result<(), Failure> {
-        if self.group.is_some() {
-            let message = "a transaction of the log begins before the one before it ended";
-            return Err(Failure::passing(message));
-        }
-        let begin = Begin::read(event)?;
-        let skip = match &self.handed {
-            Some(handed) if handed.sequence == self.place.transactions => {
-                if handed.gtid != begin.gtid {
-                    return Err(Failure::lasting(
-                        format!(
-                            "transaction {} was half read, and this server has {} in its place",
-                            handed.gtid, begin.gtid
-                        ),
-                        "start Centinel again: it goes on behind the last whole transaction",
-                    ));
-                }
-                handed.rows
-            }
-            _ => 0,
-        };
-        let written = i64::from(event.seconds) * 1_000_000;
-        let written = if written > now + TOLERANCE {
-            now
-        } else {
-            written
-        };
-        self.group = Some(Group {
-            begin,
-            committed_at: written.max(self.place.clock + 1),
-            ordinal: 0,
-            skip,
-            told: BTreeSet::new(),
-            touched: BTreeSet::new(),
-            interrupted: self.interrupted == Some(begin.gtid),
-        });
-        Ok(())
-    }
-
-    fn commit(&mut self) -> Result<(), Failure> {
-        let Some(group) = self.group.take() else {
-            return Err(Failure::passing(
-                "a transaction of the log ends that never began",
-            ));
-        };
-        if group.interrupted {
-            // This server wrote it whole, under the same id.
-            self.interrupted = None;
-            return Err(Failure::passing(
-                "a transaction that was interrupted before is whole now",
-            ));
-        }
-        self.builder.end(self.place.transactions);
-        self.place.gtids.advance(group.begin.gtid);
-        self.place.transactions += 1;
-        self.place.clock = group.committed_at;
-        self.settle();
-        if self.builder.is_full() {
-            self.flush()?;
-        }
-        Ok(())
-    }
-
-    /// A log begins. Where a transaction has no end before it, the server was interrupted while it wrote it, and
-    /// took it back when it started again.
-    fn new_log(&mut self) -> Result<(), Failure> {
-        let Some(group) = self.group.take() else {
-            return Ok(());
-        };
-        let gtid = group.begin.gtid;
-        if self
-            .handed
-            .as_ref()
-            .is_some_and(|handed| handed.gtid == gtid)
-        {
-            return Err(Failure::lasting(
-                format!(
-                    "the server was interrupted in transaction {gtid}, of which a part was given out"
-                ),
-                "start Centinel again: it goes on behind the last whole transaction",
-            ));
-        }
-        if group.ordinal == 0 || group.interrupted {
-            self.interrupted = None;
-            return Ok(());
-        }
-        // Its rows stand between others; read all of them again without it.
-        self.interrupted = Some(gtid);
-        Err(Failure::passing(format!(
-            "the server was interrupted in transaction {gtid}"
-        )))
-    }
-
-    /// Progress counts once the log was read up to where the last snapshot stood.
-    pub(super) fn settle(&mut self) {
-        self.place.settled |= self.place.gtids.covers(&self.settle_at);
     }
 
     /// Nothing newer was committed when the server's clock showed this.
@@ -320,7 +203,7 @@ impl Assembler {
         self.torn = false;
         self.handed = self.group.as_ref().map(|group| Handed {
             sequence: self.place.transactions,
-            gtid: group.begin.gtid,
+            gtid: group.begin.gtid.clone(),
             rows: group.ordinal.max(group.skip),
         });
         Ok(())
@@ -329,10 +212,7 @@ impl Assembler {
     fn query(&mut self, event: RawEvent) -> Result<(), Failure> {
         let query = Query::read(event)?;
         let (statement, names) = statement::read(&query.text);
-        let standalone = self
-            .group
-            .as_ref()
-            .is_some_and(|group| group.begin.standalone);
+        let alone = self.is_alone(statement, &query.text);
         let mut layouts = BTreeSet::new();
         for (database, name) in names {
             let database = database.as_deref().unwrap_or(query.database);
@@ -348,8 +228,9 @@ impl Assembler {
             }
         }
         let why = match statement {
-            Statement::Commit | Statement::EndOfPrepared => return self.commit(),
-            Statement::Begin | Statement::Other => "",
+            Statement::Commit => return self.commit(),
+            Statement::EndOfPrepared => return self.end_of_prepared(&query.text),
+            Statement::Begin | Statement::Prepare | Statement::Other => "",
             Statement::Rollback => {
                 let group = self.group.as_ref();
                 layouts.extend(group.into_iter().flat_map(|group| &group.touched));
@@ -375,7 +256,7 @@ impl Assembler {
             let refusal = unobservable(format!("rows of `{name}` {why}"));
             self.table_hole(layout, refusal, query.text.as_bytes());
         }
-        if standalone || statement == Statement::Rollback {
+        if alone || statement == Statement::Rollback {
             return self.commit();
         }
         Ok(())
@@ -409,7 +290,11 @@ impl Assembler {
     fn bind(&mut self, named: &Named, physical: Physical) -> Result<Bound, Failure> {
         self.saw(named.database, physical.layout);
         let layout = &self.layouts[physical.layout];
-        let columns = named.columns(&self.collations)?;
+        let flavour = match &self.group {
+            Some(group) if matches!(group.begin.gtid, Gtid::MySql(_)) => Flavour::MySql,
+            _ => Flavour::MariaDb,
+        };
+        let columns = named.columns(&self.collations, flavour)?;
         let disputed = self.physical.check(&physical).err();
         let mut bound = Bound::new(columns, physical, layout);
         bound.refused = disputed.or(bound.refused);
@@ -439,6 +324,15 @@ impl Assembler {
         }
         let layout = bound.physical.layout;
         group.touched.insert(layout);
+        if event.kind == kinds::PARTIAL_UPDATE_ROWS {
+            let refusal = unobservable(format!(
+                "rows of `{}` hold only what changed in their JSON; run SET PERSIST binlog_row_value_options = \
+                 '', and set no other binlog_row_value_options in sessions",
+                self.layouts[layout].name
+            ));
+            self.table_hole(layout, refusal, event.body);
+            return Ok(());
+        }
         let rows = Rows::read(event)?;
         if bound.columns() == 0 || rows.columns != bound.columns() {
             return Err(Failure::passing(
@@ -595,3 +489,7 @@ impl Assembler {
 #[cfg(test)]
 #[path = "transaction_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "mysql_log_tests.rs"]
+mod mysql_log_tests;

@@ -57,6 +57,10 @@ pub(super) enum Wire {
         prefix: usize,
         width: Option<usize>,
     },
+    /// Likewise, in MySQL's binary form of JSON.
+    Json {
+        prefix: usize,
+    },
     /// Likewise, of a type that cannot be read, but passed over.
     Opaque {
         prefix: usize,
@@ -86,6 +90,7 @@ impl Wire {
                 _ => Kind::Text,
             },
             Wire::Binary { .. } => Kind::Binary,
+            Wire::Json { .. } => Kind::Text,
             Wire::Opaque { name, .. } => Kind::Unreadable(name),
             Wire::Unknown(_) => Kind::Unreadable("of an unknown type"),
         }
@@ -110,6 +115,7 @@ impl Wire {
             Wire::Timestamp { digits } => 4 + fraction_bytes(*digits),
             Wire::Text { prefix, .. }
             | Wire::Binary { prefix, .. }
+            | Wire::Json { prefix }
             | Wire::Opaque { prefix, .. } => {
                 usize::try_from(bytes.number(*prefix)?).map_err(|_| Malformed)?
             }
@@ -164,6 +170,7 @@ impl Wire {
             Wire::Set { labels, .. } => Cell::Text(set_labels(labels, little_endian(value))?),
             Wire::Text { charset, .. } => Cell::Text(charset.read(value)?),
             Wire::Binary { width, .. } => Cell::Text(hexadecimal(value, width.unwrap_or(0)).into()),
+            Wire::Json { .. } => Cell::Text(super::document::text(value)?.into()),
             Wire::Opaque { .. } | Wire::Unknown(_) => {
                 return Err(Refusal::new(
                     HoleReason::WrongType,
@@ -186,13 +193,13 @@ fn fixed<const LENGTH: usize>(value: &[u8]) -> [u8; LENGTH] {
 const MAX_DECIMAL_BYTES: usize = 32;
 
 /// How many bytes so many decimal digits take: four for nine, fewer for what is left.
-fn digit_bytes(digits: u8) -> usize {
+pub(super) fn digit_bytes(digits: u8) -> usize {
     const OF_REST: [usize; 9] = [0, 1, 1, 2, 2, 3, 3, 4, 4];
     usize::from(digits / 9) * 4 + OF_REST[usize::from(digits % 9)]
 }
 
 /// The top bit is set for what is not negative; a negative number has all its bits turned over.
-fn decimal<'a>(value: &[u8], precision: u8, scale: u8) -> Cell<'a> {
+pub(super) fn decimal<'a>(value: &[u8], precision: u8, scale: u8) -> Cell<'a> {
     let negative = value.first().is_none_or(|first| first & 0x80 == 0);
     let mut plain = [0; MAX_DECIMAL_BYTES];
     let length = value.len().min(MAX_DECIMAL_BYTES);

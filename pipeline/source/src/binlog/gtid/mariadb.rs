@@ -5,19 +5,19 @@ use std::fmt;
 
 /// One transaction: domain, server and number in the domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Gtid {
-    pub(super) domain: u32,
-    pub(super) server: u32,
-    pub(super) sequence: u64,
+pub(in crate::binlog) struct Gtid {
+    pub(in crate::binlog) domain: u32,
+    pub(in crate::binlog) server: u32,
+    pub(in crate::binlog) sequence: u64,
 }
 
 /// The last transaction of each domain; everything before it belongs to the set too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct GtidSet(BTreeMap<u32, Gtid>);
+pub(in crate::binlog) struct GtidSet(BTreeMap<u32, Gtid>);
 
 impl GtidSet {
     /// Reads `0-1-100,1-7-42`; nothing is the empty set.
-    pub(super) fn parse(text: &str) -> Option<GtidSet> {
+    pub(in crate::binlog) fn parse(text: &str) -> Option<GtidSet> {
         let mut set = GtidSet::default();
         for part in text
             .split(',')
@@ -38,12 +38,12 @@ impl GtidSet {
     }
 
     /// Takes in the next transaction.
-    pub(super) fn advance(&mut self, gtid: Gtid) {
+    pub(in crate::binlog) fn advance(&mut self, gtid: Gtid) {
         self.0.insert(gtid.domain, gtid);
     }
 
     /// Whether every transaction of `other` is in this set.
-    pub(super) fn covers(&self, other: &GtidSet) -> bool {
+    pub(in crate::binlog) fn covers(&self, other: &GtidSet) -> bool {
         other.0.values().all(|wanted| {
             let own = self.0.get(&wanted.domain);
             own.is_some_and(|own| own.sequence >= wanted.sequence)
