@@ -1,6 +1,7 @@
 //! MySQL's logs, put together by hand after its documentation.
 #![allow(clippy::unwrap_used)]
 
+use centinel_model::HoleReason;
 use proptest::prelude::*;
 
 use super::tests::{FORMAT, Owned, XID, assembler, feed, inserts, query, rows, table_map};
@@ -63,9 +64,9 @@ fn packed(number: u64) -> Vec<u8> {
     [&[0xfe], &number.to_le_bytes()[..]].concat()
 }
 
-fn payload_of(compression: u8, content: &[u8], declared: u64) -> Owned {
-    let mut body = vec![2, 1, compression];
-    for (field, value) in [(3, declared), (1, content.len() as u64)] {
+fn payload_of(compression: u64, content: &[u8], declared: u64) -> Owned {
+    let mut body = Vec::new();
+    for (field, value) in [(2, compression), (3, declared), (1, content.len() as u64)] {
         body.extend([field, 9]);
         body.extend(packed(value));
     }

@@ -11,8 +11,7 @@ use std::sync::Arc;
 
 use centinel_catalog::Catalog;
 use centinel_model::{
-    DecodedChunk, EntityId, EntityKey, HoleReason, Operation, SourceId, Timestamp, TransactionRow,
-    Version,
+    DecodedChunk, EntityId, EntityKey, Operation, SourceId, Timestamp, TransactionRow, Version,
 };
 
 use super::begin::Begin;

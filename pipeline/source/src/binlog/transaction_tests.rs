@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use centinel_catalog::{Column, ColumnType, Table, TableKind, TablePattern};
-use centinel_model::{Duration, LineContent, TableId};
+use centinel_model::{Duration, HoleReason, LineContent, TableId};
 use proptest::prelude::*;
 
 use super::*;

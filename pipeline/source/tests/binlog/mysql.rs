@@ -6,7 +6,7 @@ use centinel_model::{HoleReason, Operation, Position, Positions};
 use centinel_source::{BinlogOptions, Password, Problem, Until, check_binlog};
 
 use crate::replay::log::{Change, Form, Transaction, insert, uuid};
-use crate::replay::{Damage, Replay};
+use crate::replay::{Damage, HEARTBEAT, Replay};
 use crate::support::{Cells, PAYMENT, Running, catalog};
 
 const ONE: u8 = 0x11;
@@ -18,7 +18,7 @@ fn options(server: &Replay) -> BinlogOptions {
         BinlogOptions::new("payment-db", "127.0.0.1", server.port, "reader", password);
     options.server_id = 9_001;
     options.snapshot = false;
-    options.timeouts.heartbeat = Duration::from_millis(300);
+    options.timeouts.heartbeat = HEARTBEAT;
     options.timeouts.back_off = Duration::from_millis(300);
     options
 }
@@ -99,8 +99,8 @@ fn what_a_snapshot_may_hold_is_read_before_anything_is_judged() {
     let server = Replay::start();
     server.commit(insert((ONE, 1), ("P1", "o1", 100)));
     server.commit(insert((ONE, 2), ("P2", "o2", 200)));
-    // Both rows can be seen, but the second transaction does not count as executed yet.
-    server.world().executed = Some(1);
+    // Both rows can be seen, but when the snapshot begins the second transaction does not count as executed yet.
+    server.world().executed = [1, 1].into();
     server.world().rows = vec![
         snapshot_row("P1", "o1", "1.00", "100"),
         snapshot_row("P2", "o2", "2.00", "200"),
@@ -110,7 +110,6 @@ fn what_a_snapshot_may_hold_is_read_before_anything_is_judged() {
     let mut running = Running::open(&catalog(&[PAYMENT]), options);
     running.until("the snapshot", |folded| folded.snapshots == 2);
     assert_eq!(running.folded.progress, 0);
-    server.world().executed = None;
     running.catch_up();
     assert_eq!(
         shown(&running.folded.current(0)),

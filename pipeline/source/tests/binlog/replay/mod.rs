@@ -5,7 +5,7 @@
 pub mod log;
 mod packets;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime};
@@ -15,13 +15,15 @@ use self::packets::{Column, Packets};
 
 /// No connection lasts longer.
 const LONGEST: Duration = Duration::from_secs(120);
+/// How often a sign of life is sent: what the tests ask for.
+pub const HEARTBEAT: Duration = Duration::from_millis(300);
 
 /// What the server has and how it behaves.
 pub struct World {
     pub variables: BTreeMap<&'static str, String>,
     pub transactions: Vec<Transaction>,
-    /// How many of them count as executed, though all are in the log.
-    pub executed: Option<usize>,
+    /// How many of them count as executed, though all are in the log, for each time that it is asked; all later.
+    pub executed: VecDeque<usize>,
     pub purged: String,
     /// Rows of the table, as a snapshot gives them.
     pub rows: Vec<[Option<String>; 5]>,
@@ -76,7 +78,7 @@ impl Replay {
                 .map(|(name, value)| (name, value.to_owned()))
                 .into(),
             transactions: Vec::new(),
-            executed: None,
+            executed: VecDeque::new(),
             purged: String::new(),
             rows: Vec::new(),
             refusal: None,
@@ -110,8 +112,9 @@ impl Replay {
 }
 
 impl World {
-    fn gtid_executed(&self) -> String {
-        let count = self.executed.unwrap_or(self.transactions.len());
+    fn gtid_executed(&mut self) -> String {
+        let count = self.executed.pop_front();
+        let count = count.unwrap_or(self.transactions.len());
         let own = log::set_of(self.transactions[..count].iter().map(|one| &one.gtid));
         let parts = [self.purged.as_str(), own.as_str()];
         let parts = parts.into_iter().filter(|part| !part.is_empty());
@@ -255,7 +258,7 @@ fn dump(mut packets: Packets, request: &[u8], world: &Mutex<World>) -> std::io::
     for event in log.beginning() {
         packets.event(&event)?;
     }
-    let (since, mut sent) = (Instant::now(), 0);
+    let (since, mut spoken, mut sent) = (Instant::now(), Instant::now(), 0);
     while since.elapsed() < LONGEST {
         let (next, damage) = {
             let mut world = lock();
@@ -289,10 +292,13 @@ fn dump(mut packets: Packets, request: &[u8], world: &Mutex<World>) -> std::io::
                 return Ok(());
             }
         }
-        std::thread::sleep(Duration::from_millis(100));
-        if next.is_empty() {
+        if !next.is_empty() {
+            spoken = Instant::now();
+        } else if spoken.elapsed() >= HEARTBEAT {
+            spoken = Instant::now();
             packets.event(&log.heartbeat())?;
         }
+        std::thread::sleep(Duration::from_millis(10));
     }
     Ok(())
 }
