@@ -128,7 +128,7 @@ impl Packets {
         }
         self.end()?;
         for row in rows {
-            let mut nulls = vec![0u8; (columns.len() + 9) / 8];
+            let mut nulls = vec![0u8; (columns.len() + 2).div_ceil(8)];
             let mut values = Vec::new();
             for (index, (value, (_, kind))) in row.iter().zip(columns).enumerate() {
                 match value {
