@@ -4,8 +4,8 @@ use std::sync::Arc;
 use arrow::error::ArrowError;
 use centinel_catalog::Catalog;
 use centinel_model::{
-    DecodedChunk, Duration, Hole, HorizonOf, Line, LineContent, MicroBatch, Position, Positions,
-    SourceId, TableChanges, Timestamp, TransactionRow,
+    DecodedChunk, Duration, Hole, HorizonOf, Line, LineContent, MicroBatch, Note, Position,
+    Positions, SourceId, TableChanges, TableShape, Timestamp, TransactionRow,
 };
 
 use crate::gather::Gather;
@@ -73,6 +73,8 @@ struct Pending {
     holes: Vec<Hole>,
     progress: Vec<(SourceId, Timestamp)>,
     horizons: Vec<(HorizonOf, Timestamp)>,
+    shapes: Vec<TableShape>,
+    notes: Vec<Note>,
     /// Changes and holes.
     records: usize,
     bytes: u64,
@@ -116,7 +118,28 @@ impl Input {
 
 impl Pending {
     fn is_empty(&self) -> bool {
-        self.records == 0 && self.progress.is_empty() && self.horizons.is_empty()
+        self.records == 0
+            && self.progress.is_empty()
+            && self.horizons.is_empty()
+            && self.shapes.is_empty()
+            && self.notes.is_empty()
+    }
+
+    /// Takes in what was noticed of tables' shapes. It goes out no later than the first row of its chunk.
+    fn noticed(&mut self, shapes: Vec<TableShape>, notes: Vec<Note>, now: Timestamp) {
+        if shapes.is_empty() && notes.is_empty() {
+            return;
+        }
+        for shape in shapes {
+            let mut known = self.shapes.iter().rev();
+            let known =
+                known.find(|known| known.table == shape.table && known.physical == shape.physical);
+            if known.is_none_or(|known| known.drifts != shape.drifts) {
+                self.shapes.push(shape);
+            }
+        }
+        self.notes.extend(notes);
+        self.since.get_or_insert(now);
     }
 
     fn horizon(&mut self, of: HorizonOf, time: Timestamp) {
@@ -158,6 +181,7 @@ impl Batcher {
         let start = chunk.lines.first().map_or(chunk.end, |line| line.offset);
         let input = self.input(&chunk.input, start);
         self.inputs[input].mark((start, chunk.start), (chunk.end, chunk.after));
+        self.pending.noticed(chunk.shapes, chunk.notes, now);
         let tables: Vec<Arc<TableChanges>> = chunk.tables.into_iter().map(Arc::new).collect();
         let mut holes = chunk.holes.into_iter();
         let mut lines = chunk.lines.iter().peekable();
@@ -428,6 +452,8 @@ impl Batcher {
             holes: pending.holes,
             progress: pending.progress,
             horizons: pending.horizons,
+            shapes: pending.shapes,
+            notes: pending.notes,
             positions: Positions(positions.collect()),
             bytes: pending.bytes,
         });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::error::ArrowError;
-use centinel_model::{Images, TableChanges, TableId};
+use centinel_model::{Images, LostColumns, TableChanges, TableId};
 
 /// Some consecutive changes of one decoded table.
 #[derive(Clone, Debug)]
@@ -126,7 +126,26 @@ fn join(pieces: &[Piece]) -> Result<TableChanges, ArrowError> {
         committed_at: all(pieces, |changes| &changes.committed_at),
         before: join_images(pieces, |changes| &changes.before)?,
         after: join_images(pieces, |changes| &changes.after)?,
+        lost: join_lost(pieces),
     })
+}
+
+fn join_lost(pieces: &[Piece]) -> Vec<(u32, LostColumns)> {
+    let (mut joined, mut base) = (Vec::new(), 0);
+    for Piece { changes, range } in pieces {
+        let before = |end: usize| {
+            let lost = &changes.lost;
+            lost.partition_point(|(index, _)| (*index as usize) < end)
+        };
+        let own = &changes.lost[before(range.start)..before(range.end)];
+        let moved = |index: u32| index - range.start as u32 + base;
+        joined.extend(
+            own.iter()
+                .map(|(index, columns)| (moved(*index), Arc::clone(columns))),
+        );
+        base += range.len() as u32;
+    }
+    joined
 }
 
 fn join_images(

@@ -526,3 +526,54 @@ proptest! {
         }
     }
 }
+
+/// The rows of a micro-batch that come without columns, and the shapes that came with them.
+fn lacking(batch: &MicroBatch) -> (Vec<u32>, usize) {
+    let lost = batch.tables.iter().flat_map(|changes| &changes.lost);
+    (lost.map(|(index, _)| *index).collect(), batch.shapes.len())
+}
+
+#[test]
+fn lost_columns_stay_with_their_rows_and_shapes_come_no_later() {
+    let limits = Limits {
+        max_rows: 4,
+        ..NEVER
+    };
+    let mut batcher = batcher(limits);
+    // Two transactions that are cut apart, and one that is held back over the end of the chunk.
+    let lines: Vec<String> = [
+        row("payment", 1, 0, false),
+        row("payment", 1, 1, false),
+        row("payment", 1, 2, true),
+        row("payment", 2, 0, false),
+        row("payment", 2, 1, true),
+        row("payment", 3, 0, false),
+    ]
+    .into();
+    let mut chunk = at(0, &lines);
+    chunk.tables[0].lost = [1, 4, 5].map(|index| (index, [2].into())).into();
+    let shape = centinel_model::TableShape {
+        table: PAYMENT,
+        physical: "pay.payment".into(),
+        input: "log".into(),
+        position: chunk.start.clone(),
+        since: START,
+        drifts: vec![centinel_model::ColumnDrift {
+            column: 2,
+            what: "it is gone".into(),
+            remedy: "bring it back".into(),
+        }],
+    };
+    // Told twice with nothing else between it is told once.
+    chunk.shapes = vec![shape.clone(), shape];
+    let end = chunk.end;
+    let mut batches = batcher.push(chunk, START).unwrap();
+    batches.extend(
+        batcher
+            .push(at(end, &[row("payment", 3, 1, true)]), START)
+            .unwrap(),
+    );
+    batches.extend(batcher.finish(true, START).unwrap());
+    let found: Vec<_> = batches.iter().map(lacking).collect();
+    assert_eq!(found, [(vec![1], 1), (vec![1, 2], 0)]);
+}

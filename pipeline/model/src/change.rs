@@ -2,7 +2,7 @@
 
 use arrow::array::RecordBatch;
 
-use crate::{TableId, Timestamp};
+use crate::{LostColumns, TableId, Timestamp};
 
 /// What happened to a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,6 +55,8 @@ pub struct TableChanges {
     pub before: Images,
     /// The row after, for insertions, updates and snapshot rows.
     pub after: Images,
+    /// The changes whose row after lacks columns, by index, rising; all others are whole.
+    pub lost: Vec<(u32, LostColumns)>,
 }
 
 impl TableChanges {

@@ -1,4 +1,4 @@
-use crate::{Hole, HorizonOf, Position, SourceId, TableChanges, Timestamp};
+use crate::{Hole, HorizonOf, Note, Position, SourceId, TableChanges, TableShape, Timestamp};
 
 /// A stretch of one input, decoded: its changes by column, and its lines in order.
 #[derive(Clone, Debug)]
@@ -22,6 +22,10 @@ pub struct DecodedChunk {
     pub progress: Vec<(SourceId, Timestamp)>,
     /// What was committed before these times may be missing: reading began behind it.
     pub horizons: Vec<(HorizonOf, Timestamp)>,
+    /// The shapes of the physical tables of which it has rows, in the order in which they were seen.
+    pub shapes: Vec<TableShape>,
+    /// What else was noticed of tables' shapes.
+    pub notes: Vec<Note>,
     /// The bytes that were decoded.
     pub bytes: Vec<u8>,
 }
@@ -111,6 +115,8 @@ impl DecodedChunk {
             lines: Vec::new(),
             progress: Vec::new(),
             horizons: Vec::new(),
+            shapes: Vec::new(),
+            notes: Vec::new(),
             bytes: Vec::new(),
         }
     }

@@ -6,6 +6,7 @@
 mod amount;
 mod change;
 mod chunk;
+mod drift;
 mod entity;
 mod finding;
 mod hole;
@@ -18,6 +19,7 @@ mod time;
 pub use amount::{Amount, AmountError};
 pub use change::{Images, Operation, TableChanges, Version};
 pub use chunk::{DecodedChunk, Line, LineContent, TransactionRow};
+pub use drift::{ColumnDrift, LostColumns, Note, TableShape};
 pub use entity::{EntityId, EntityKey, SourceId, TableId};
 pub use finding::{Evidence, FINDING_SCHEMA, Finding, FindingId, Verdict};
 pub use hole::{Hole, HoleReason};

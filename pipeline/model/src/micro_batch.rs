@@ -1,4 +1,4 @@
-use crate::{Hole, HorizonOf, Positions, SourceId, TableChanges, Timestamp};
+use crate::{Hole, HorizonOf, Note, Positions, SourceId, TableChanges, TableShape, Timestamp};
 
 /// The changes since the last micro-batch, by table, with the positions they reach. It never splits a
 /// source transaction, and it is committed as a whole or not at all.
@@ -12,6 +12,10 @@ pub struct MicroBatch {
     pub progress: Vec<(SourceId, Timestamp)>,
     /// What was committed before these times may be missing; only where that was said.
     pub horizons: Vec<(HorizonOf, Timestamp)>,
+    /// The shapes of physical tables, in the order in which they were seen; those of its rows are among them.
+    pub shapes: Vec<TableShape>,
+    /// What else was noticed of tables' shapes.
+    pub notes: Vec<Note>,
     /// Where to resume once this batch is committed.
     pub positions: Positions,
     /// Bytes of input that this batch stands for.
@@ -30,5 +34,7 @@ impl MicroBatch {
             && self.holes.is_empty()
             && self.progress.is_empty()
             && self.horizons.is_empty()
+            && self.shapes.is_empty()
+            && self.notes.is_empty()
     }
 }

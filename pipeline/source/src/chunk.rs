@@ -1,5 +1,7 @@
 //! A chunk while it is decoded: its lines in order, and the changes of its tables.
 
+use std::sync::Arc;
+
 use arrow::error::ArrowError;
 use centinel_model::{
     DecodedChunk, Duration, EntityId, EntityKey, Hole, Line, LineContent, Timestamp, TransactionRow,
@@ -7,6 +9,7 @@ use centinel_model::{
 
 use crate::hole::KEPT_BYTES;
 use crate::rows::{Layout, TableBuffer};
+use crate::shape::{Lost, Shapes};
 use crate::value::Refusal;
 
 /// How far a commit time may lie ahead of the latest sane time, for clocks that differ.
@@ -21,6 +24,7 @@ pub(crate) struct Building<'a> {
     /// By table id: the table's place in `buffers`.
     slots: Vec<Option<u16>>,
     buffers: Vec<(usize, TableBuffer)>,
+    shapes: Shapes,
     decoded: DecodedChunk,
 }
 
@@ -55,6 +59,7 @@ impl<'a> Building<'a> {
             latest: latest_sane.plus(TOLERANCE),
             slots: vec![None; layouts.len()],
             buffers: Vec::new(),
+            shapes: Shapes::default(),
             decoded,
         }
     }
@@ -67,6 +72,20 @@ impl<'a> Building<'a> {
             (buffers.len() - 1) as u16
         });
         (slot, &mut buffers[usize::from(slot)].1)
+    }
+
+    /// A row of this physical table stands at `offset` and comes without these columns.
+    pub(crate) fn saw(
+        &mut self,
+        offset: u64,
+        layout: &Layout,
+        physical: &Arc<str>,
+        committed_at: Timestamp,
+        lost: &Lost,
+    ) {
+        let decoded = &self.decoded;
+        let place = || (decoded.input.clone(), decoded.start.advanced_to(offset));
+        self.shapes.see(layout, physical, committed_at, lost, place);
     }
 
     /// Notes what a record holds; `length` is what it adds to the bytes that were read.
@@ -116,6 +135,7 @@ impl<'a> Building<'a> {
             .into_iter()
             .map(|(table, buffer)| buffer.finish(&self.layouts[table]));
         decoded.tables = finished.collect::<Result<_, _>>()?;
+        decoded.shapes = self.shapes.finish();
         decoded.bytes = bytes;
         Ok(decoded)
     }

@@ -18,9 +18,11 @@ mod kafka;
 mod line;
 mod log_file;
 mod message;
+mod notes;
 mod open;
 mod physical;
 mod rows;
+mod shape;
 mod value;
 
 pub use avro::{AvroOptions, Registry, RegistryOptions};
@@ -29,7 +31,7 @@ pub use binlog::{
 };
 pub use decode::Decoder;
 pub use file::{FileInput, InputError, RawChunk, ReadLimits};
-pub use format::{DebeziumOptions, Decimals, Format, IntegerTimes, MessageDecoder, Note};
+pub use format::{DebeziumOptions, Decimals, Format, IntegerTimes, MessageDecoder};
 pub use input::{Backlog, Input, Problem, Reading, Unit, Until};
 pub use kafka::{
     KafkaInput, KafkaOptions, KafkaProgress, Setting, Start, TopicName, TopicOptions, check_kafka,

@@ -44,7 +44,7 @@ pub(crate) struct Physical {
     /// `database.table`, for the shard column of a table that has one.
     pub(crate) shard: Option<Arc<str>>,
     /// `database.table` in any case.
-    name: Arc<str>,
+    pub(crate) name: Arc<str>,
     /// The other table that claims it too.
     disputed: Option<Arc<str>>,
 }

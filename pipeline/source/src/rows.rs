@@ -7,11 +7,13 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use centinel_catalog::{Catalog, Column, ColumnType, Entity, EntityPath, TableKind};
 use centinel_model::{
-    EntityId, HoleReason, Images, Operation, SourceId, TableChanges, TableId, Timestamp, Version,
+    EntityId, HoleReason, Images, LostColumns, Operation, SourceId, TableChanges, TableId,
+    Timestamp, Version,
 };
 
 use crate::column::{Cell, ColumnBuffer};
 use crate::json::{Cursor, Value};
+use crate::shape::Lost;
 use crate::value::{Refusal, type_name};
 
 /// What decoding needs to know of one table, worked out once.
@@ -19,6 +21,8 @@ use crate::value::{Refusal, type_name};
 pub(crate) struct Layout {
     pub(crate) table: TableId,
     pub(crate) name: String,
+    /// The same, as an event's physical name.
+    pub(crate) physical: Arc<str>,
     pub(crate) kind: TableKind,
     pub(crate) source: SourceId,
     /// Index of the column that an event's envelope fills.
@@ -30,6 +34,8 @@ pub(crate) struct Layout {
     /// The entities that its own columns name, with their key columns.
     pub(crate) direct: Vec<(EntityId, Entity, Vec<usize>)>,
     pub(crate) columns: Vec<ColumnLayout>,
+    /// By column: whether a row cannot be placed without it: part of a key, an entity's key or a link.
+    pub(crate) places: Vec<bool>,
     schema: SchemaRef,
 }
 
@@ -56,7 +62,16 @@ impl Layout {
             }
             EntityPath::Through { .. } => None,
         });
+        let placing = table.entities.iter().flat_map(|path| path.columns());
+        let placing: Vec<&usize> = placing
+            .chain(&table.primary_key)
+            .chain(&table.shard)
+            .collect();
         Layout {
+            places: (0..table.columns.len())
+                .map(|index| placing.contains(&&index))
+                .collect(),
+            physical: table.name.as_str().into(),
             direct: direct.collect(),
             table: id,
             name: table.name.clone(),
@@ -230,13 +245,13 @@ impl ImageBuffer {
             .map_err(|refusal| refusal.of(&column.name))
     }
 
-    /// Ends the new row: what was left out is null, if it may be.
-    fn complete(&mut self, layout: &Layout) -> Result<(), Refusal> {
-        for (buffer, column) in self.columns.iter_mut().zip(&layout.columns) {
+    /// Ends the new row: what was left out is null, if it may be or was lost.
+    fn complete(&mut self, layout: &Layout, lost: &Lost) -> Result<(), Refusal> {
+        for (index, (buffer, column)) in self.columns.iter_mut().zip(&layout.columns).enumerate() {
             if buffer.len() == self.rows {
                 buffer.push_null();
             }
-            if !column.nullable && buffer.ends_with_null() {
+            if !column.nullable && buffer.ends_with_null() && !lost.has(index) {
                 let message = format!("({}) is missing or null", type_name(column.kind));
                 return Err(Refusal::new(HoleReason::MissingColumn, message).of(&column.name));
             }
@@ -271,9 +286,13 @@ impl ImageBuffer {
 pub(crate) struct TableBuffer {
     pub(crate) before: ImageBuffer,
     pub(crate) after: ImageBuffer,
+    /// The columns that the new change comes without.
+    pub(crate) lost: Lost,
     operations: Vec<Operation>,
     versions: Vec<Version>,
     committed_at: Vec<Timestamp>,
+    /// The changes whose row after lacks columns.
+    lacking: Vec<(u32, LostColumns)>,
 }
 
 impl TableBuffer {
@@ -281,6 +300,8 @@ impl TableBuffer {
         TableBuffer {
             before: ImageBuffer::new(layout),
             after: ImageBuffer::new(layout),
+            lost: Lost::default(),
+            lacking: Vec::new(),
             operations: Vec::new(),
             versions: Vec::new(),
             committed_at: Vec::new(),
@@ -297,9 +318,9 @@ impl TableBuffer {
     ) -> Result<u32, Refusal> {
         let (before, after) = images_of(operation);
         if before {
-            self.before.complete(layout)?;
+            self.before.complete(layout, &self.lost)?;
         }
-        if after && let Err(refusal) = self.after.complete(layout) {
+        if after && let Err(refusal) = self.after.complete(layout, &self.lost) {
             if before {
                 self.before.rows -= 1;
                 self.before.row.pop();
@@ -315,13 +336,19 @@ impl TableBuffer {
         self.operations.push(operation);
         self.versions.push(version);
         self.committed_at.push(committed_at);
-        Ok((self.operations.len() - 1) as u32)
+        let index = (self.operations.len() - 1) as u32;
+        if after && !self.lost.is_empty() {
+            self.lacking.push((index, self.lost.columns()));
+        }
+        self.lost.clear();
+        Ok(index)
     }
 
     /// Forgets what was read of a change that was not completed.
     pub(crate) fn cut_back(&mut self) {
         self.before.cut_back();
         self.after.cut_back();
+        self.lost.clear();
     }
 
     pub(crate) fn finish(self, layout: &Layout) -> Result<TableChanges, ArrowError> {
@@ -332,6 +359,7 @@ impl TableBuffer {
             committed_at: self.committed_at,
             before: self.before.finish(Arc::clone(&layout.schema))?,
             after: self.after.finish(Arc::clone(&layout.schema))?,
+            lost: self.lacking,
         })
     }
 }

@@ -55,6 +55,7 @@ pub fn changes(table: &str, rows: &[(u64, i64)]) -> MicroBatch {
             rows: RecordBatch::try_new(schema, columns).unwrap(),
             row: (0..rows.len() as u32).map(Some).collect(),
         },
+        lost: Vec::new(),
     };
     MicroBatch {
         tables: vec![changes],

@@ -1,8 +1,5 @@
 //! The columns of a physical table, bound by name to those of its schema.
 
-use std::sync::Arc;
-
-use centinel_catalog::ColumnType;
 use centinel_model::HoleReason;
 
 use super::bytes::{Bytes, Malformed, bit};
@@ -12,6 +9,7 @@ use super::wire::Wire;
 use crate::column::Cell;
 use crate::physical::Physical;
 use crate::rows::{ImageBuffer, Layout};
+use crate::shape::{Lost, Why};
 use crate::value::Refusal;
 
 /// A watched table as the log has it.
@@ -22,6 +20,10 @@ pub(super) struct Bound {
     clock: Clock,
     /// Why its rows cannot be read, if they cannot.
     pub(super) refused: Option<Refusal>,
+    /// The columns of the schema that its rows come without.
+    pub(super) lost: Lost,
+    /// Its columns that no schema names.
+    pub(super) extra: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -33,16 +35,25 @@ struct BoundColumn {
 
 impl Bound {
     pub(super) fn new(columns: Vec<MapColumn>, physical: Physical, layout: &Layout) -> Bound {
-        let refused = refusal(&columns, layout);
-        let columns = columns.into_iter().map(|column| BoundColumn {
-            target: column.name.as_deref().and_then(|name| target(layout, name)),
-            wire: column.wire,
+        let lost = drifts(&kinds(&columns), layout);
+        let refused = refusal(&columns, &lost, layout);
+        let names = columns.iter().filter_map(|column| column.name.clone());
+        let extra = names.filter(|name| target(layout, name).is_none());
+        let extra = extra.collect();
+        let columns = columns.into_iter().map(|column| {
+            let target = column.name.as_deref().and_then(|name| target(layout, name));
+            BoundColumn {
+                target: target.filter(|target| !lost.has(*target)),
+                wire: column.wire,
+            }
         });
         Bound {
             physical,
             columns: columns.collect(),
             clock: clock(layout),
             refused,
+            lost,
+            extra,
         }
     }
 
@@ -125,7 +136,16 @@ pub(super) fn target(layout: &Layout, name: &str) -> Option<usize> {
         .map(|(index, _)| index)
 }
 
-fn refusal(columns: &[MapColumn], layout: &Layout) -> Option<Refusal> {
+fn kinds(columns: &[MapColumn]) -> Vec<(&str, Kind)> {
+    let kind = |column: &MapColumn| column.wire.kind();
+    let columns = columns.iter();
+    columns
+        .map(|column| (column.name.as_deref().unwrap_or_default(), kind(column)))
+        .collect()
+}
+
+/// Why its rows cannot be read: the log says too little, or what places them is lost.
+fn refusal(columns: &[MapColumn], lost: &Lost, layout: &Layout) -> Option<Refusal> {
     if columns.iter().any(|column| column.name.is_none()) {
         let message = format!(
             "the log does not name the columns of `{}`; run SET GLOBAL binlog_row_metadata = 'FULL', and \
@@ -134,15 +154,6 @@ fn refusal(columns: &[MapColumn], layout: &Layout) -> Option<Refusal> {
         );
         return Some(Refusal::new(HoleReason::Unobservable, message));
     }
-    let there: Vec<(&str, Kind)> = columns
-        .iter()
-        .map(|column| {
-            (
-                column.name.as_deref().unwrap_or_default(),
-                column.wire.kind(),
-            )
-        })
-        .collect();
     let unknown = columns.iter().find_map(|column| match column.wire {
         Wire::Unknown(kind) => Some((column.name.as_deref().unwrap_or_default(), kind)),
         _ => None,
@@ -155,19 +166,17 @@ fn refusal(columns: &[MapColumn], layout: &Layout) -> Option<Refusal> {
         );
         return Some(Refusal::new(HoleReason::Drift, message));
     }
-    let drifts = drifts(&there, layout);
-    let first = drifts.first()?;
-    let more = match drifts.len() - 1 {
-        0 => String::new(),
-        more => format!(" (and {more} more)"),
-    };
-    let message = format!("{first}{more}; bring the schema and the table to the same form");
+    let (column, why) = lost.iter().find(|(column, _)| layout.places[*column])?;
+    let message = format!(
+        "{}, and its rows cannot be placed without it; bring the schema and the table to the same form",
+        why.sentence(layout, column)
+    );
     Some(Refusal::new(HoleReason::Drift, message))
 }
 
-/// What the schema wants of these columns and does not find, a sentence for each.
-pub(super) fn drifts(there: &[(&str, Kind)], layout: &Layout) -> Vec<String> {
-    let mut drifts = Vec::new();
+/// The columns that the schema wants of these and does not find.
+pub(super) fn drifts(there: &[(&str, Kind)], layout: &Layout) -> Lost {
+    let mut drifts = Lost::default();
     for (index, column) in layout.columns.iter().enumerate() {
         if Some(index) == layout.shard {
             continue;
@@ -175,22 +184,13 @@ pub(super) fn drifts(there: &[(&str, Kind)], layout: &Layout) -> Vec<String> {
         let found = there
             .iter()
             .find(|(name, _)| target(layout, name) == Some(index));
-        match found {
-            None => drifts.push(format!("`{}` has no column `{}`", layout.name, column.name)),
-            Some((_, kind)) => {
-                if let Some(why) = kind.misfit(column.kind) {
-                    let wanted = wanted(column.kind);
-                    drifts.push(format!(
-                        "column `{}` of `{}`, {wanted} in its schema, {why}",
-                        column.name, layout.name
-                    ));
-                }
-            }
+        let why = match found {
+            None => Some(Why::Missing),
+            Some((_, kind)) => kind.misfit(column.kind).map(Why::OtherType),
+        };
+        if let Some(why) = why {
+            drifts.add(index, why);
         }
     }
     drifts
-}
-
-fn wanted(kind: ColumnType) -> Arc<str> {
-    kind.to_string().into()
 }

@@ -8,7 +8,9 @@ use centinel_model::{
 };
 
 use super::place::Place;
+use crate::notes::Notes;
 use crate::rows::{Layout, TableBuffer};
+use crate::shape::Shapes;
 
 /// Rows and bytes of rows after which a chunk is given out.
 const FULL_ROWS: usize = 20_000;
@@ -22,6 +24,8 @@ pub(super) struct Builder {
     buffers: Vec<(usize, TableBuffer)>,
     lines: Vec<Line>,
     holes: Vec<Hole>,
+    pub(super) shapes: Shapes,
+    pub(super) notes: Notes,
     bytes: u64,
     /// Where it begins.
     pub(super) start: Place,
@@ -35,6 +39,8 @@ impl Builder {
             buffers: Vec::new(),
             lines: Vec::new(),
             holes: Vec::new(),
+            shapes: Shapes::default(),
+            notes: Notes::default(),
             bytes: 0,
             start,
         }
@@ -122,7 +128,7 @@ impl Builder {
         // It is told once.
         after.horizon = None;
         let next = Builder::new(Arc::clone(&self.layouts), after.clone());
-        let full = std::mem::replace(self, next);
+        let mut full = std::mem::replace(self, next);
         let mut chunk = DecodedChunk::new(
             input.to_owned(),
             full.start.position(0),
@@ -138,6 +144,8 @@ impl Builder {
             let of = HorizonOf::Source(source);
             chunk.horizons.push((of, Timestamp(time)));
         }
+        chunk.shapes = full.shapes.finish();
+        chunk.notes = full.notes.take(input, &chunk.start);
         chunk.progress.extend(progress);
         Ok(chunk)
     }

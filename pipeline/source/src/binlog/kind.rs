@@ -11,7 +11,7 @@ use crate::value::Refusal;
 
 /// What the values of one column of a physical table are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Whole numbers, years and bits.
     Integer,
     Decimal {
@@ -42,7 +42,7 @@ pub(super) struct Clock {
 
 impl Kind {
     /// Says why a column of the schema cannot take these values, where it cannot.
-    pub(super) fn misfit(self, declared: ColumnType) -> Option<Cow<'static, str>> {
+    pub(crate) fn misfit(self, declared: ColumnType) -> Option<Cow<'static, str>> {
         use ColumnType as Declared;
         let fits = match (self, declared) {
             (Kind::Unreadable(what), _) => {

@@ -35,6 +35,8 @@ mod transaction;
 mod wire;
 
 pub use check::check;
+pub(crate) use kind::Kind;
+pub(crate) use tables::kind_of;
 
 pub use options::{BinlogOptions, Idle, Password, Timeouts, Tls};
 

@@ -115,26 +115,18 @@ fn classify(tokens: &[Token]) -> Statement {
     }
 }
 
-/// Whether an ALTER does more than to add columns, keys and remarks.
+/// Whether an ALTER may change values or rows. Columns that come, go or get other names leave the others as they
+/// are: the next rows show it.
 fn reshapes(tokens: &[Token]) -> bool {
-    const HARMLESS_AFTER_DROP: [&str; 7] = [
-        "INDEX",
-        "KEY",
-        "PRIMARY",
-        "FOREIGN",
-        "CONSTRAINT",
-        "CHECK",
-        "DEFAULT",
-    ];
+    const HARMLESS_AFTER_RENAME: [&str; 3] = ["INDEX", "KEY", "COLUMN"];
     let is_table = tokens.iter().take(4).any(|token| token.is("TABLE"));
     let pairs = tokens
         .iter()
         .zip(tokens.iter().skip(1).map(Some).chain([None]));
     let mut reshaping = pairs.filter(|(token, next)| {
-        let drops = token.is("DROP")
-            && !next.is_some_and(|next| HARMLESS_AFTER_DROP.iter().any(|word| next.is(word)));
-        let renames =
-            token.is("RENAME") && !next.is_some_and(|next| next.is("INDEX") || next.is("KEY"));
+        let drops = token.is("DROP") && next.is_some_and(|next| next.is("PARTITION"));
+        let renames = token.is("RENAME")
+            && !next.is_some_and(|next| HARMLESS_AFTER_RENAME.iter().any(|word| next.is(word)));
         let others = [
             "MODIFY", "CHANGE", "CONVERT", "EXCHANGE", "TRUNCATE", "DISCARD", "IMPORT",
         ];
@@ -303,7 +295,9 @@ mod tests {
                 "ALTER TABLE payment ADD KEY (a), DROP INDEX b, ALTER c DROP DEFAULT",
                 Other,
             ),
-            ("ALTER TABLE payment DROP COLUMN a", Alter),
+            ("ALTER TABLE payment DROP COLUMN a", Other),
+            ("ALTER TABLE payment DROP a, RENAME COLUMN b TO c", Other),
+            ("ALTER TABLE payment DROP a, MODIFY b INT", Alter),
             ("ALTER TABLE payment DROP PARTITION p1", Alter),
             ("ALTER TABLE payment MODIFY a DECIMAL(10,0)", Alter),
             ("ALTER ONLINE TABLE payment CHANGE a b INT", Alter),

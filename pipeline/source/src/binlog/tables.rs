@@ -12,6 +12,7 @@ use super::kind::Kind;
 use super::server::Server;
 use crate::physical::{Physical, PhysicalTables};
 use crate::rows::Layout;
+use crate::shape::Why;
 
 /// A physical table whose rows are watched.
 #[derive(Clone, Debug)]
@@ -40,10 +41,12 @@ impl WatchedTable {
             .iter()
             .map(|column| (column.name.as_str(), column.kind))
             .collect();
-        let drifts = drifts(&there, layout).into_iter();
-        drifts
-            .map(|drift| format!("{drift} (table `{}`.`{}`)", self.database, self.table))
-            .collect()
+        let drifts = drifts(&there, layout);
+        let sentence = |(column, why): (usize, &Why)| {
+            let what = why.sentence(layout, column);
+            format!("{what} (table `{}`.`{}`)", self.database, self.table)
+        };
+        drifts.iter().map(sentence).collect()
     }
 
     /// The columns that the schema wants, with its index of each.
@@ -128,7 +131,7 @@ async fn describe(server: &mut Server, table: &mut WatchedTable) -> Result<(), F
 }
 
 /// What the values of a column are, by the name of its type.
-fn kind_of(name: &str, charset: &str, scale: u8) -> Kind {
+pub(crate) fn kind_of(name: &str, charset: &str, scale: u8) -> Kind {
     use super::charset::Charset;
     match name.to_ascii_lowercase().as_str() {
         "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "year" | "bit" => Kind::Integer,

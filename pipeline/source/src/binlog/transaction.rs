@@ -398,6 +398,7 @@ impl Assembler {
             if let Some(image) = after {
                 bound.read(image, &mut buffer.after, layout)?;
             }
+            buffer.lost.clone_from(&bound.lost);
             buffer.complete(layout, operation, version, Timestamp(group_time))
         };
         let length = images.iter().flatten().map(|image| image.len()).sum();
@@ -406,6 +407,7 @@ impl Assembler {
                 let transaction = self.transaction();
                 self.builder
                     .row(table, row, transaction, length, self.place.transactions);
+                self.saw_shape(bound, layout, ordinal, Timestamp(group_time));
             }
             Err(refusal) => {
                 buffer.cut_back();
@@ -415,6 +417,17 @@ impl Assembler {
             }
         }
         Ok(())
+    }
+
+    /// Notes the shape of the table that a row is of.
+    fn saw_shape(&mut self, bound: &Bound, layout: &Layout, row: u32, at: Timestamp) {
+        let place = || (self.input.clone(), self.place.position(row));
+        let (shapes, physical) = (&mut self.builder.shapes, &bound.physical);
+        shapes.see(layout, &physical.name, at, &bound.lost, place);
+        for name in &bound.extra {
+            let notes = &mut self.builder.notes;
+            notes.extra_column(physical.layout, layout, name);
+        }
     }
 
     /// The number of the next row of the transaction, its time, and whether it is only prepared; `None` for a row

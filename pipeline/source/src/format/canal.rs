@@ -1,12 +1,13 @@
 //! Flat messages of Canal: one message is one statement's rows of one table, all values in text.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
 
-use centinel_catalog::ColumnType;
 use centinel_model::{HoleReason, Operation, Timestamp, Version};
 
 use super::ddl::{Effect, effect_of_kind};
-use super::mysql::cell_of_text;
+use super::mysql::{cell_of_text, misfit};
 use super::output::{Change, Output, Refused};
 use super::row::{emptied, of_table, refused};
 use super::time::{Unit, committed_at, since_1970};
@@ -15,12 +16,16 @@ use crate::column::Cell;
 use crate::json::{Cursor, NotJson, Value};
 use crate::physical::Physical;
 use crate::rows::{ImageBuffer, Layout, images_of};
+use crate::shape::{Lost, Why};
 use crate::value::{self, Refusal};
 
 /// Reads Canal's messages. They carry no place in the binary log, so the place in the partition orders them,
 /// and the topic must be partitioned by primary key.
-#[derive(Debug)]
-pub(super) struct Canal;
+#[derive(Debug, Default)]
+pub(super) struct Canal {
+    /// By table id: the types as they stood in the last message, and the columns that they do not fit.
+    types: HashMap<usize, (Box<str>, Arc<Lost>)>,
+}
 
 /// What a message says.
 #[derive(Debug, Default)]
@@ -38,7 +43,7 @@ struct Envelope<'a> {
 
 impl Canal {
     pub(super) fn read(
-        &self,
+        &mut self,
         message: &Message<'_>,
         tables: &mut Tables,
         partition: &mut Partition,
@@ -89,7 +94,7 @@ impl Canal {
         let executed_at = committed_at(executed_at).map_err(whole)?;
         let rows = envelope.rows(operation).map_err(whole)?;
         let change = Change {
-            layout: physical.layout,
+            physical: &physical,
             operation,
             version: Version {
                 epoch: 0,
@@ -99,10 +104,9 @@ impl Canal {
             committed_at: executed_at,
             last: false,
         };
-        let mut row = Row {
+        let row = Row {
             physical: &physical,
-            tables,
-            floats: envelope.floats(layout),
+            unfit: self.unfit(envelope.types, physical.layout, layout),
         };
         let mut doubts = Doubts::default();
         let suspected = partition.goes_back(executed_at);
@@ -110,16 +114,19 @@ impl Canal {
             let mut change = change;
             change.version.ordinal = index as u32;
             change.last = index + 1 == rows.len();
-            let read = output.change(change, |buffer, layout| {
+            let read = output.change(change, tables, |buffer, tables, layout| {
+                row.unfit
+                    .iter()
+                    .for_each(|(column, why)| tables.lost.add(column, why.clone()));
                 let (before, after) = images_of(operation);
                 if let Some(old) = old {
-                    row.read(old, layout, &mut buffer.before, Read::Changed)?;
+                    row.read(old, tables, layout, &mut buffer.before, Read::Changed)?;
                 }
                 if before {
-                    row.read(data, layout, &mut buffer.before, Read::Rest)?;
+                    row.read(data, tables, layout, &mut buffer.before, Read::Rest)?;
                 }
                 if after {
-                    row.read(data, layout, &mut buffer.after, Read::Whole)?;
+                    row.read(data, tables, layout, &mut buffer.after, Read::Whole)?;
                 }
                 Ok(())
             });
@@ -146,6 +153,24 @@ impl Canal {
                 Err(refused)
             }
         }
+    }
+
+    /// The columns that the database's types do not fit. Mostly they are those of the message before.
+    fn unfit(&mut self, types: Option<&str>, index: usize, layout: &Layout) -> Arc<Lost> {
+        let Some(types) = types else {
+            return Arc::default();
+        };
+        if let Some((known, unfit)) = self.types.get(&index)
+            && **known == *types
+        {
+            return Arc::clone(unfit);
+        }
+        let mut unfit = Lost::default();
+        // Types that cannot be read say nothing.
+        let _ = read_types(types, layout, &mut unfit);
+        let unfit = Arc::new(unfit);
+        self.types.insert(index, (types.into(), Arc::clone(&unfit)));
+        unfit
     }
 }
 
@@ -247,19 +272,9 @@ impl<'a> Envelope<'a> {
             .map(|(data, old)| (data, Some(old)))
             .collect())
     }
-
-    /// By column, whether the database keeps it as a float.
-    fn floats(&self, layout: &Layout) -> Vec<bool> {
-        let mut floats = vec![false; layout.columns.len()];
-        // Types that cannot be read say nothing.
-        let _ = self
-            .types
-            .map(|types| read_floats(types, layout, &mut floats));
-        floats
-    }
 }
 
-fn read_floats(types: &str, layout: &Layout, floats: &mut [bool]) -> Result<(), NotJson> {
+fn read_types(types: &str, layout: &Layout, unfit: &mut Lost) -> Result<(), NotJson> {
     let mut cursor = Cursor::new(types);
     cursor.begin_object()?;
     let mut first = true;
@@ -269,12 +284,12 @@ fn read_floats(types: &str, layout: &Layout, floats: &mut [bool]) -> Result<(), 
         let Value::Text(name) = cursor.value()? else {
             continue;
         };
-        let name = name.content()?.to_ascii_lowercase();
-        let float = ["float", "double", "real"]
-            .iter()
-            .any(|kind| name.starts_with(kind));
-        if let Some(column) = layout.find_column(&key).filter(|_| float) {
-            floats[column] = true;
+        let Some(column) = layout.find_column(&key) else {
+            continue;
+        };
+        let why = misfit(&name.content()?, layout.columns[column].kind);
+        if let Some(why) = why.filter(|_| !layout.places[column]) {
+            unfit.add(column, Why::OtherType(why));
         }
     }
     Ok(())
@@ -314,26 +329,29 @@ enum Read {
 /// Reads the images of one message's rows.
 struct Row<'r> {
     physical: &'r Physical,
-    tables: &'r mut Tables,
-    /// By column, whether the database keeps it as a float.
-    floats: Vec<bool>,
+    /// The columns that the database's types do not fit.
+    unfit: Arc<Lost>,
 }
 
 impl Row<'_> {
     fn read(
-        &mut self,
+        &self,
         object: &str,
+        tables: &mut Tables,
         layout: &Layout,
         image: &mut ImageBuffer,
         part: Read,
     ) -> Result<(), Refusal> {
         let index = self.physical.layout;
-        let (floats, notes) = (&self.floats, &mut self.tables.notes);
+        let notes = &mut tables.notes;
         image.read_foreign(
             &mut Cursor::new(object),
             layout,
             part == Read::Rest,
-            |column, value| cell(value, column, floats, layout),
+            |column, value| match self.unfit.has(column) {
+                true => Ok(Cell::Null),
+                false => cell(value, column, layout),
+            },
             |name| notes.extra_column(index, layout, name),
         )?;
         if part == Read::Changed {
@@ -342,23 +360,11 @@ impl Row<'_> {
         if let (Some(column), Some(shard)) = (layout.shard, &self.physical.shard) {
             image.set(column, Cell::Text((**shard).into()), layout)?;
         }
-        self.tables.check_whole(index, layout, image)
+        tables.check_whole(index, layout, image, true)
     }
 }
 
-fn cell<'a>(
-    value: Value<'a>,
-    column: usize,
-    floats: &[bool],
-    layout: &Layout,
-) -> Result<Cell<'a>, Refusal> {
-    let float = floats[column];
-    let column = &layout.columns[column];
-    if float && matches!(column.kind, ColumnType::Decimal { .. }) && value != Value::Null {
-        let message =
-            "is a float in the database, which cannot hold money; make its column DECIMAL";
-        return Err(Refusal::new(HoleReason::WrongType, message));
-    }
+fn cell<'a>(value: Value<'a>, column: usize, layout: &Layout) -> Result<Cell<'a>, Refusal> {
     match value {
         Value::Null => Ok(Cell::Null),
         Value::Text(text) => {
@@ -368,7 +374,7 @@ fn cell<'a>(
                     "has an escape that names no character",
                 )
             })?;
-            cell_of_text(text, column, layout.zone)
+            cell_of_text(text, &layout.columns[column], layout.zone)
         }
         _ => Err(Refusal::new(
             HoleReason::WrongType,

@@ -7,12 +7,14 @@ use centinel_model::{HoleReason, Timestamp};
 
 use super::Message;
 use super::output::{Output, Refused};
+use super::row::lose_other_kind;
 use super::time::{Unit, committed_at, since_1970, without_zone};
 use crate::chunk::Known;
 use crate::column::Cell;
 use crate::hole::{self, KeyValues};
 use crate::json::{Cursor, NotJson, Value};
 use crate::rows::{ColumnLayout, Layout};
+use crate::shape::{Lost, Why};
 use crate::value::{self, Refusal};
 
 /// Reads the messages of one event.
@@ -42,6 +44,12 @@ enum Found<'a> {
     Text(&'a str),
     /// The message's own time.
     Time(Timestamp),
+}
+
+impl Found<'_> {
+    fn is_null(&self) -> bool {
+        matches!(self, Found::Json(Value::Null))
+    }
 }
 
 impl JsonEvents {
@@ -139,21 +147,34 @@ impl JsonEvents {
         output: &mut Output<'_, '_, '_>,
     ) -> Result<(), Refusal> {
         let time = self.mapping.time;
-        let Some((Some(published), columns)) = found.split_last() else {
+        let (published, columns) = match found.split_last() {
+            Some((published, columns)) => (published.filter(|found| !found.is_null()), columns),
+            None => (None, found),
+        };
+        let Some(published) = published else {
             let message = format!(
                 "`{}` is missing, where the schema says that the time of publishing stands",
                 self.mapping.committed_at
             );
             return Err(Refusal::new(HoleReason::MissingColumn, message));
         };
-        let published = match micros(*published, time, output.layout(self.layout).zone) {
+        let published = match micros(published, time, output.layout(self.layout).zone) {
             Ok(micros) => committed_at(micros)?,
             Err(refusal) => return Err(refusal.of(&self.mapping.committed_at.to_string())),
         };
         output.event(self.layout, published, |buffer, layout| {
+            let mut lost = self.lost(columns, layout);
             for (index, value) in columns.iter().enumerate() {
-                let Some(value) = value else { continue };
-                let cell = cell(*value, &layout.columns[index], time, layout.zone);
+                let Some(value) = value.filter(|found| !found.is_null()) else {
+                    continue;
+                };
+                if let Found::Json(json) = value
+                    && !takes(layout.columns[index].kind, json)
+                    && lose_other_kind(&mut lost, index, json, layout)
+                {
+                    continue;
+                }
+                let cell = cell(value, &layout.columns[index], time, layout.zone);
                 let cell = cell.map_err(|refusal| {
                     refusal.of(&format!(
                         "{} ({})",
@@ -162,8 +183,29 @@ impl JsonEvents {
                 })?;
                 buffer.after.set(index, cell, layout)?;
             }
-            Ok(())
+            Ok(lost)
         })
+    }
+
+    /// The columns without which a message comes though it must have them. A null that stands there is a mistake of
+    /// the message, not another shape.
+    fn lost(&self, found: &[Option<Found<'_>>], layout: &Layout) -> Lost {
+        let mut lost = Lost::default();
+        for (index, column) in layout.columns.iter().enumerate() {
+            if found[index].is_none() && !column.nullable && !layout.places[index] {
+                lost.add(index, Why::Missing);
+            }
+        }
+        lost
+    }
+}
+
+/// Whether a column can take a value of this form.
+fn takes(kind: ColumnType, value: Value<'_>) -> bool {
+    match (kind, value) {
+        (_, Value::Null) | (ColumnType::Json, _) => true,
+        (ColumnType::Boolean, value) => matches!(value, Value::Boolean(_)),
+        (_, value) => matches!(value, Value::Text(_) | Value::Number(_)),
     }
 }
 
@@ -206,7 +248,7 @@ impl Step {
             }
             let step = &self.members[member].1;
             for end in &step.ends {
-                found[*end] = (value != Value::Null).then_some(Found::Json(value));
+                found[*end] = Some(Found::Json(value));
             }
             if let Value::Nested(text) = value
                 && !step.members.is_empty()

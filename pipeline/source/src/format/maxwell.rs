@@ -10,7 +10,7 @@ use super::ddl::{Effect, effect_of_kind};
 use super::mysql::{binlog_place, cell_of_text};
 use super::number::plain_digits;
 use super::output::{Change, Output, Refused};
-use super::row::{emptied, of_table, refused};
+use super::row::{emptied, lose_other_kind, of_table, refused};
 use super::time::{Unit, committed_at, since_1970};
 use super::{Message, Partition, Tables};
 use crate::column::Cell;
@@ -130,7 +130,7 @@ impl Maxwell {
             .map_err(|refusal| refusal.of("ts"))?;
         let (version, suspected) = partition.version(envelope, operation, offset, committed_at)?;
         let change = Change {
-            layout: physical.layout,
+            physical,
             operation,
             version,
             committed_at,
@@ -147,7 +147,7 @@ impl Maxwell {
             envelope.old.ok_or_else(|| missing("old", message))
         });
         let old = old.transpose()?;
-        output.change(change, |buffer, layout| {
+        output.change(change, tables, |buffer, tables, layout| {
             let (before, after) = images_of(operation);
             if let Some(old) = old {
                 read(old, physical, layout, &mut buffer.before, false, tables)?;
@@ -314,12 +314,18 @@ fn read(
     missing: bool,
     tables: &mut Tables,
 ) -> Result<(), Refusal> {
-    let notes = &mut tables.notes;
+    let Tables { notes, lost, .. } = tables;
     image.read_foreign(
         &mut Cursor::new(object),
         layout,
         missing,
-        |column, value| cell(value, &layout.columns[column], layout.zone),
+        |column, value| {
+            let takes = takes(layout.columns[column].kind, value);
+            match !takes && lose_other_kind(lost, column, value, layout) {
+                true => Ok(Cell::Null),
+                false => cell(value, &layout.columns[column], layout.zone),
+            }
+        },
         |name| notes.extra_column(physical.layout, layout, name),
     )
 }
@@ -333,7 +339,20 @@ fn whole(
     if let (Some(column), Some(shard)) = (layout.shard, &physical.shard) {
         image.set(column, Cell::Text((**shard).into()), layout)?;
     }
-    tables.check_whole(physical.layout, layout, image)
+    // Maxwell can be told to leave out what is null.
+    tables.check_whole(physical.layout, layout, image, false)
+}
+
+/// Whether Maxwell writes the values of such a column in this form.
+fn takes(kind: ColumnType, value: Value<'_>) -> bool {
+    match (kind, value) {
+        (_, Value::Null) | (ColumnType::Json, _) => true,
+        (ColumnType::Text, Value::Nested(list)) => list.starts_with('['),
+        (ColumnType::Text | ColumnType::Timestamp | ColumnType::Date, Value::Text(_)) => true,
+        (ColumnType::Integer | ColumnType::Boolean, Value::Number(_) | Value::Boolean(_)) => true,
+        (ColumnType::Decimal { .. }, Value::Number(_) | Value::Text(_)) => true,
+        _ => false,
+    }
 }
 
 /// The value as its column takes it.

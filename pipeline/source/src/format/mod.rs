@@ -10,7 +10,6 @@ mod debezium;
 mod event;
 mod maxwell;
 mod mysql;
-mod notes;
 mod number;
 mod output;
 mod row;
@@ -26,18 +25,18 @@ use crate::avro::AvroOptions;
 use crate::chunk::{Building, Record};
 use crate::decode::Decoder;
 use crate::message::{RawMessage, RawMessages};
+use crate::notes::Notes;
 use crate::physical::PhysicalTables;
+use crate::shape::Lost;
 use crate::value::Refusal;
 
 pub use debezium::{DebeziumOptions, Decimals, IntegerTimes};
-pub use notes::Note;
 
 use avro::DebeziumAvro;
 use canal::Canal;
 use debezium::Debezium;
 use event::JsonEvents;
 use maxwell::Maxwell;
-use notes::Notes;
 use output::{Output, Refused};
 
 /// What the messages of a topic are.
@@ -86,6 +85,8 @@ enum Reader {
 struct Tables {
     physical: PhysicalTables,
     notes: Notes,
+    /// The columns that the row at hand comes without.
+    lost: Lost,
 }
 
 /// What is remembered of one partition while the program runs.
@@ -123,13 +124,14 @@ impl MessageDecoder {
             Format::DebeziumAvro(options) => {
                 Reader::DebeziumAvro(Box::new(DebeziumAvro::new(options)?))
             }
-            Format::Canal => Reader::Canal(Canal),
+            Format::Canal => Reader::Canal(Canal::default()),
             Format::Maxwell => Reader::Maxwell(Maxwell::default()),
         };
         Ok(MessageDecoder {
             tables: Tables {
                 physical: PhysicalTables::new(catalog, None),
                 notes: Notes::default(),
+                lost: Lost::default(),
             },
             lines,
             reader,
@@ -185,6 +187,7 @@ impl MessageDecoder {
         let decoded = DecodedChunk::new(input, start, end, after);
         let mut building = Building::new(&lines.layouts, latest_sane, decoded);
         for message in &messages {
+            tables.notes.at(message.offset);
             one(
                 message,
                 &bytes,
@@ -198,7 +201,9 @@ impl MessageDecoder {
         if let Reader::DebeziumAvro(avro) = reader {
             avro.tidy();
         }
-        building.finish(bytes)
+        let mut chunk = building.finish(bytes)?;
+        chunk.notes = tables.notes.take(&chunk.input, &chunk.start);
+        Ok(chunk)
     }
 
     /// Waits a moment for what messages need to be ready.
@@ -206,11 +211,6 @@ impl MessageDecoder {
         if let Reader::DebeziumAvro(avro) = &self.reader {
             avro.wait();
         }
-    }
-
-    /// What was noticed about the shapes of tables, once for each column.
-    pub fn notes(&self) -> &[Note] {
-        self.tables.notes.list()
     }
 }
 

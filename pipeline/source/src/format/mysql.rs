@@ -7,12 +7,42 @@ use centinel_model::HoleReason;
 
 use super::number::plain_digits;
 use super::time::{refuse_zero_date, without_zone};
+use crate::binlog::{Kind, kind_of};
 use crate::column::Cell;
 use crate::rows::ColumnLayout;
 use crate::value::{self, Refusal};
 
 /// Bits of a position within a log file; the file's number stands above them.
 const POSITION_BITS: u32 = 40;
+
+/// Why a column cannot take the values of one of this type of MySQL, as tools write it: `decimal(18,2) unsigned`.
+/// Text can take all that is written as text; of types that are not known nothing is said.
+pub(super) fn misfit(written: &str, declared: ColumnType) -> Option<Cow<'static, str>> {
+    if matches!(declared, ColumnType::Text | ColumnType::Json) {
+        return None;
+    }
+    let written = written.trim().to_ascii_lowercase();
+    let (name, rest) = match written.find(['(', ' ']) {
+        Some(end) => written.split_at(end),
+        None => (written.as_str(), ""),
+    };
+    let name = match name {
+        "real" => "double",
+        "integer" => "int",
+        "numeric" | "dec" => "decimal",
+        "bool" | "boolean" => "tinyint",
+        name => name,
+    };
+    let inside = rest
+        .strip_prefix('(')
+        .and_then(|rest| rest.split(')').next());
+    let scale = inside.and_then(|inside| inside.split_once(','));
+    let scale = scale.and_then(|(_, scale)| scale.trim().parse().ok());
+    match kind_of(name, "utf8mb4", scale.unwrap_or(0)) {
+        Kind::Unreadable(_) => None,
+        kind => kind.misfit(declared),
+    }
+}
 
 /// One number that rises along a server's binary log: from `mysql-bin.000003` and a position in it.
 pub(super) fn binlog_place(file: &str, position: u64) -> Result<u64, Refusal> {
@@ -62,6 +92,34 @@ pub(super) fn cell_of_text<'a>(
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn types_fit_what_can_take_their_values() {
+        let decimal = ColumnType::Decimal {
+            precision: 18,
+            scale: 2,
+        };
+        for (written, declared, fits) in [
+            ("decimal(18,2)", decimal, true),
+            ("NUMERIC(18, 2) unsigned", decimal, true),
+            ("varchar(32)", decimal, true),
+            ("bigint(20) unsigned", decimal, true),
+            ("double", decimal, false),
+            ("REAL", decimal, false),
+            ("datetime(6)", decimal, false),
+            ("decimal(18,0)", ColumnType::Integer, true),
+            ("decimal(18,2)", ColumnType::Integer, false),
+            ("tinyint(1)", ColumnType::Boolean, true),
+            ("datetime(6)", ColumnType::Timestamp, true),
+            ("date", ColumnType::Timestamp, false),
+            ("bigint", ColumnType::Text, true),
+            ("something new", ColumnType::Date, true),
+            ("", ColumnType::Date, true),
+        ] {
+            let found = misfit(written, declared);
+            assert_eq!(found.is_none(), fits, "{written}: {found:?}");
+        }
+    }
 
     #[test]
     fn places_rise_along_the_log() {

@@ -2,10 +2,13 @@
 
 use centinel_model::{LineContent, Operation, Timestamp, TransactionRow, Version};
 
+use super::Tables;
 use crate::chunk::{Building, Known, Record};
 use crate::json::NotJson;
 use crate::line::sane;
+use crate::physical::Physical;
 use crate::rows::{Layout, TableBuffer};
+use crate::shape::Lost;
 use crate::value::Refusal;
 
 /// Takes what a message holds, as one line or several that share its offset. The first carries its length.
@@ -42,9 +45,8 @@ impl From<NotJson> for Refused {
 
 /// A change on its way.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Change {
-    /// The table's id.
-    pub(super) layout: usize,
+pub(super) struct Change<'p> {
+    pub(super) physical: &'p Physical,
     pub(super) operation: Operation,
     pub(super) version: Version,
     pub(super) committed_at: Timestamp,
@@ -52,7 +54,7 @@ pub(super) struct Change {
     pub(super) last: bool,
 }
 
-impl Change {
+impl Change<'_> {
     pub(super) fn transaction(&self, layout: &Layout) -> TransactionRow {
         TransactionRow {
             source: layout.source,
@@ -89,13 +91,16 @@ impl<'m, 'b, 'a> Output<'m, 'b, 'a> {
     /// Reads a row's images by `read` and adds the change. On a refusal nothing of it is kept.
     pub(super) fn change(
         &mut self,
-        change: Change,
-        read: impl FnOnce(&mut TableBuffer, &'a Layout) -> Result<(), Refusal>,
+        change: Change<'_>,
+        tables: &mut Tables,
+        read: impl FnOnce(&mut TableBuffer, &mut Tables, &'a Layout) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
-        let layout = self.layout(change.layout);
+        let layout = self.layout(change.physical.layout);
         sane(change.committed_at, self.building.latest)?;
-        let (table, buffer) = self.building.table(change.layout);
-        let row = read(buffer, layout).and_then(|()| {
+        let (table, buffer) = self.building.table(change.physical.layout);
+        tables.lost.clear();
+        let row = read(buffer, tables, layout).and_then(|()| {
+            buffer.lost.clone_from(&tables.lost);
             buffer.complete(
                 layout,
                 change.operation,
@@ -104,6 +109,9 @@ impl<'m, 'b, 'a> Output<'m, 'b, 'a> {
             )
         });
         let row = row.inspect_err(|_| buffer.cut_back())?;
+        let (physical, at) = (&change.physical.name, change.committed_at);
+        self.building
+            .saw(self.record.offset, layout, physical, at, &tables.lost);
         self.line(LineContent::Change {
             table,
             row,
@@ -117,15 +125,21 @@ impl<'m, 'b, 'a> Output<'m, 'b, 'a> {
         &mut self,
         layout: usize,
         committed_at: Timestamp,
-        read: impl FnOnce(&mut TableBuffer, &'a Layout) -> Result<(), Refusal>,
+        read: impl FnOnce(&mut TableBuffer, &'a Layout) -> Result<Lost, Refusal>,
     ) -> Result<(), Refusal> {
         sane(committed_at, self.building.latest)?;
         let known = self.layout(layout);
         let (table, buffer) = self.building.table(layout);
-        let row = read(buffer, known).and_then(|()| {
-            buffer.complete(known, Operation::Insert, Version::default(), committed_at)
+        let row = read(buffer, known).and_then(|lost| {
+            buffer.lost.clone_from(&lost);
+            let version = Version::default();
+            let row = buffer.complete(known, Operation::Insert, version, committed_at)?;
+            Ok((row, lost))
         });
-        let row = row.inspect_err(|_| buffer.cut_back())?;
+        let (row, lost) = row.inspect_err(|_| buffer.cut_back())?;
+        let (offset, physical) = (self.record.offset, &known.physical);
+        self.building
+            .saw(offset, known, physical, committed_at, &lost);
         self.line(LineContent::Event { table, row });
         Ok(())
     }

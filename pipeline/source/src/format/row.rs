@@ -6,23 +6,31 @@ use super::Tables;
 use super::output::{Output, Refused};
 use crate::chunk::Known;
 use crate::hole::{self, KeyValues};
+use crate::json::Value;
 use crate::physical::Physical;
 use crate::rows::{ImageBuffer, Layout};
+use crate::shape::{Lost, Why};
 use crate::value::{Refusal, type_name};
 
 impl Tables {
-    /// Refuses an image that lacks columns which its row must have; notes the others.
+    /// Loses the columns that an image lacks; refuses it without those that place its row. Of a tool that leaves out
+    /// what is null, `nulls_stand` is false: a column that may be null is then only noted.
     pub(super) fn check_whole(
         &mut self,
         index: usize,
         layout: &Layout,
         image: &ImageBuffer,
+        nulls_stand: bool,
     ) -> Result<(), Refusal> {
         for (position, column) in layout.columns.iter().enumerate() {
             if image.has(position) || layout.shard == Some(position) {
                 continue;
             }
-            if !column.nullable {
+            if column.nullable && !nulls_stand {
+                self.notes.missing_column(index, layout, &column.name);
+                continue;
+            }
+            if layout.places[position] {
                 let message = format!(
                     "`{}` ({}) is missing in a row of `{}`: its table has another shape than its schema says; mend \
                      the schema, or capture whole rows",
@@ -32,10 +40,32 @@ impl Tables {
                 );
                 return Err(Refusal::new(HoleReason::Drift, message));
             }
-            self.notes.missing_column(index, layout, &column.name);
+            self.lost.add(position, Why::Missing);
         }
         Ok(())
     }
+}
+
+/// Loses a column whose value is of another kind than it can take: then it is another column, not another value.
+/// Without those that place its row nothing can be done, so they are read, and refused.
+pub(super) fn lose_other_kind(
+    lost: &mut Lost,
+    column: usize,
+    value: Value<'_>,
+    layout: &Layout,
+) -> bool {
+    if layout.places[column] {
+        return false;
+    }
+    let what = match value {
+        Value::Boolean(_) => "comes as true or false",
+        Value::Number(_) => "comes as a number",
+        Value::Text(_) => "comes as text",
+        Value::Nested(_) => "comes as an object or a list",
+        Value::Null => return false,
+    };
+    lost.add(column, Why::OtherType(what.into()));
+    true
 }
 
 /// What a statement about a table that is read did to its rows.

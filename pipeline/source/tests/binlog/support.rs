@@ -95,6 +95,14 @@ pub struct Folded {
     pub operations: Vec<Operation>,
     pub befores: Vec<Option<Cells>>,
     pub committed: Vec<i64>,
+    /// What each table lacked each time that this changed: the table's name and the columns' indexes.
+    pub shapes: Vec<(String, Vec<usize>)>,
+    /// What was said of lost columns last.
+    pub drift: String,
+    /// Columns that were noted.
+    pub noted: BTreeSet<String>,
+    /// Changes whose row after lacks columns.
+    pub lacking: usize,
 }
 
 impl Folded {
@@ -141,6 +149,20 @@ impl Folded {
             }
             if let Some(after) = after {
                 self.set(changes.table.0, &after.clone(), version, Some(after));
+            }
+        }
+        let lacking = chunk.tables.iter().map(|changes| changes.lost.len());
+        self.lacking += lacking.sum::<usize>();
+        let columns = chunk.notes.into_iter().filter_map(|note| note.column);
+        self.noted.extend(columns);
+        for shape in chunk.shapes {
+            let lost = shape.drifts.iter().map(|drift| drift.column).collect();
+            let seen = (shape.physical.to_string(), lost);
+            if let Some(drift) = shape.drifts.first() {
+                self.drift.clone_from(&drift.what);
+            }
+            if self.shapes.last() != Some(&seen) {
+                self.shapes.push(seen);
             }
         }
         self.holes.extend(chunk.holes);

@@ -1,6 +1,6 @@
 //! Values of every type, by the snapshot and by the log.
 
-use centinel_model::{HoleReason, Operation};
+use centinel_model::Operation;
 use test_servers::MariaDb;
 
 use crate::support::{Running, catalog, options};
@@ -215,6 +215,9 @@ fn a_float_for_money_is_refused() {
     running.catch_up();
     assert_eq!(
         (running.folded.changes, running.folded.reasons()),
-        (0, vec![HoleReason::Drift])
+        (2, vec![])
     );
+    assert_eq!(running.folded.lacking, 2);
+    assert_eq!(running.folded.current(0)[0], [Some("1".into()), None]);
+    assert!(running.folded.drift.contains("make it a DECIMAL"));
 }

@@ -170,7 +170,7 @@ fn a_schema_says_what_a_decimal_is() {
     );
     for number in ["199.5", "199"] {
         let (reason, says) = amount_beside(r#""type":"double""#, number).unwrap_err();
-        assert_eq!(reason, HoleReason::WrongType);
+        assert_eq!(reason, HoleReason::Drift);
         assert!(says.contains("float"), "{says}");
     }
     let (reason, _) = amount_beside(
@@ -178,7 +178,7 @@ fn a_schema_says_what_a_decimal_is() {
         r#""1234""#,
     )
     .unwrap_err();
-    assert_eq!(reason, HoleReason::WrongType);
+    assert_eq!(reason, HoleReason::Drift);
     assert_eq!(
         amount_beside(r#""type":"int64""#, "12").as_deref(),
         Ok("12.00")

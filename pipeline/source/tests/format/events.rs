@@ -81,7 +81,6 @@ fn without_a_mapping_names_are_the_columns() {
             HoleReason::AbsurdTime,
             "future",
         ),
-        (value.replace("true", "1"), HoleReason::WrongType, "`live`"),
         (
             value.replace(r#""order_no":"o1""#, r#""order_no":"o1","order_no":"o2""#),
             HoleReason::Malformed,

@@ -43,7 +43,7 @@ fn rows_are_changes_without_the_row_before() {
             line("Snapshot", "after")
         ]
     );
-    assert!(decoder.notes().is_empty());
+    assert_eq!(chunk.notes, []);
     let named = row("u", "false")
         .replace("__db", "__source_db")
         .replace("__pos", "__source_pos");

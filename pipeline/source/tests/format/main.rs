@@ -6,6 +6,7 @@ mod avro;
 mod canal;
 mod debezium;
 mod decimals;
+mod drift;
 #[path = "../common/avro.rs"]
 mod encoder;
 mod events;

@@ -190,10 +190,16 @@ fn shown(rows: &RecordBatch, row: usize) -> String {
     shown.join(" ")
 }
 
-/// The value of a column after the only change of the only message, or why it was refused.
+/// The value of a column after the only change of the only message, or why it was refused or lost.
 pub fn value_of(chunk: &DecodedChunk, column: &str) -> Result<String, (HoleReason, String)> {
     if let Some(hole) = chunk.holes.first() {
         return Err((hole.reason, hole.message.clone()));
+    }
+    let drifts = chunk.shapes.iter().flat_map(|shape| &shape.drifts);
+    for drift in drifts {
+        if catalog().table(chunk.tables[0].table).columns[drift.column].name == column {
+            return Err((HoleReason::Drift, drift.what.clone()));
+        }
     }
     let rows = &chunk.tables[0].after.rows;
     let column = rows.column_by_name(column).unwrap();

@@ -24,6 +24,20 @@ pub(super) struct Cells {
     pub(super) times: Option<IntegerTimes>,
 }
 
+/// Whether a column can take a value of this form, where no schema says what it is.
+pub(super) fn takes(kind: ColumnType, value: Value<'_>) -> bool {
+    match (kind, value) {
+        (_, Value::Null) | (ColumnType::Json, _) => true,
+        (ColumnType::Text, value) => matches!(value, Value::Text(_)),
+        (ColumnType::Integer, value) => !matches!(value, Value::Nested(_)),
+        (ColumnType::Decimal { .. }, value) => !matches!(value, Value::Boolean(_)),
+        (ColumnType::Boolean, value) => matches!(value, Value::Boolean(_) | Value::Number(_)),
+        (ColumnType::Timestamp | ColumnType::Date, value) => {
+            matches!(value, Value::Text(_) | Value::Number(_))
+        }
+    }
+}
+
 impl Cells {
     /// The value as its column takes it; `kind` is what a schema beside the message says of it, `zone` how far
     /// the table's clock runs ahead of UTC, in microseconds.

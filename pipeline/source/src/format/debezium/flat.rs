@@ -104,7 +104,7 @@ impl Debezium {
             Refusal::new(HoleReason::MissingColumn, message).of("__source_ts_ms")
         })?;
         let change = Change {
-            layout: physical.layout,
+            physical,
             operation,
             version: self.servers.version(&added.source, added.snapshot)?,
             committed_at: committed_at(micros)?,
@@ -113,18 +113,18 @@ impl Debezium {
         *transaction = Some(change.transaction(output.layout(physical.layout)));
         let (before, _) = images_of(operation);
         let layout = output.layout(physical.layout);
-        let mut image = Row {
+        let image = Row {
             cells: &self.cells,
-            kinds: self.schemas.of(schema, layout),
+            known: self.schemas.of(schema, layout),
             physical,
-            tables,
         };
-        output.change(change, |buffer, layout| {
+        output.change(change, tables, |buffer, tables, layout| {
+            image.lose_unfit(&mut tables.lost);
             let buffer = match before {
                 true => &mut buffer.before,
                 false => &mut buffer.after,
             };
-            image.read(row, layout, buffer, |name| name.starts_with("__"))
+            image.read(row, tables, layout, buffer, |name| name.starts_with("__"))
         })
     }
 }

@@ -10,18 +10,19 @@ mod version;
 
 use centinel_model::{HoleReason, Operation, TransactionRow};
 
-use self::cell::Cells;
+use self::cell::{Cells, takes};
 use self::envelope::{Envelope, Operator};
-use self::schema::{Kind, Schemas};
+use self::schema::{Known, Schemas};
 use self::version::Servers;
 use super::ddl::{Effect, effect_of_statement};
 use super::output::{Change, Output, Refused};
-use super::row::{emptied, of_table, refused};
+use super::row::{emptied, lose_other_kind, of_table, refused};
 use super::{Message, Tables};
 use crate::column::Cell;
 use crate::json::Cursor;
 use crate::physical::Physical;
 use crate::rows::{ImageBuffer, Layout, images_of};
+use crate::shape::Lost;
 use crate::value::Refusal;
 
 pub use self::options::{DebeziumOptions, Decimals, IntegerTimes};
@@ -120,7 +121,7 @@ impl Debezium {
             .servers
             .version(&envelope.source, operator == Operator::Read)?;
         let change = Change {
-            layout: physical.layout,
+            physical,
             operation,
             version,
             committed_at: envelope.committed_at()?,
@@ -131,18 +132,15 @@ impl Debezium {
         let before = before.then(|| envelope.before()).transpose()?;
         let after = after.then(|| envelope.after()).transpose()?;
         let layout = output.layout(physical.layout);
-        let (cells, kinds) = (&self.cells, self.schemas.of(envelope.schema, layout));
-        output.change(change, |buffer, layout| {
+        let row = Row {
+            cells: &self.cells,
+            known: self.schemas.of(envelope.schema, layout),
+            physical,
+        };
+        output.change(change, tables, |buffer, tables, layout| {
+            row.lose_unfit(&mut tables.lost);
             let mut image = |text: Option<&str>, image: &mut ImageBuffer| match text {
-                Some(text) => {
-                    let mut row = Row {
-                        cells,
-                        kinds,
-                        physical,
-                        tables,
-                    };
-                    row.read(text, layout, image, |_| false)
-                }
+                Some(text) => row.read(text, tables, layout, image, |_| false),
                 None => Ok(()),
             };
             image(before, &mut buffer.before)?;
@@ -154,23 +152,29 @@ impl Debezium {
 /// Reads the images of one row.
 struct Row<'r> {
     cells: &'r Cells,
-    /// By column: what the schema beside the message says of it.
-    kinds: Option<&'r [Option<Kind>]>,
+    /// What the schema beside the message says of the columns.
+    known: Option<&'r Known>,
     physical: &'r Physical,
-    tables: &'r mut Tables,
 }
 
 impl Row<'_> {
+    /// Loses the columns that cannot take what the schema beside the message says of them.
+    fn lose_unfit(&self, lost: &mut Lost) {
+        let unfit = self.known.iter().flat_map(|known| known.unfit.iter());
+        unfit.for_each(|(column, why)| lost.add(column, why.clone()));
+    }
+
     /// Reads one image; `ours` says of a member that no column is named after whether the tool added it.
     fn read(
-        &mut self,
+        &self,
         text: &str,
+        tables: &mut Tables,
         layout: &Layout,
         image: &mut ImageBuffer,
         ours: impl Fn(&str) -> bool,
     ) -> Result<(), Refusal> {
         let index = self.physical.layout;
-        let notes = &mut self.tables.notes;
+        let Tables { notes, lost, .. } = tables;
         let mut count = 0;
         image.read_foreign(
             &mut Cursor::new(text),
@@ -178,7 +182,17 @@ impl Row<'_> {
             false,
             |column, value| {
                 count += 1;
-                let kind = self.kinds.and_then(|kinds| kinds[column]);
+                let kind = self.known.and_then(|known| known.kinds[column]);
+                let other = match kind {
+                    Some(_) => lost.has(column),
+                    None => {
+                        let takes = takes(layout.columns[column].kind, value);
+                        !takes && lose_other_kind(lost, column, value, layout)
+                    }
+                };
+                if other {
+                    return Ok(Cell::Null);
+                }
                 self.cells
                     .cell(value, &layout.columns[column], kind, layout.zone)
             },
@@ -193,7 +207,7 @@ impl Row<'_> {
             count += 1;
         }
         if count < layout.columns.len() {
-            self.tables.check_whole(index, layout, image)?;
+            tables.check_whole(index, layout, image, true)?;
         }
         Ok(())
     }

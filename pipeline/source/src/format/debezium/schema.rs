@@ -1,11 +1,13 @@
 //! The schema that may stand beside each message: the same bytes over and over, so it is read once and then
 //! only compared.
 
+use centinel_catalog::ColumnType;
 use centinel_model::TableId;
 use serde::Deserialize;
 
 use crate::json::{Cursor, NotJson, Value};
 use crate::rows::Layout;
+use crate::shape::{Lost, Why};
 
 /// More schemas than this are read anew each time: topics have one for each table, and a few more over time.
 const MAX_BLOCKS: usize = 64;
@@ -27,8 +29,64 @@ pub(super) enum Kind {
     Nanos,
     /// Text of a time that has no zone, though it says one.
     LocalText,
+    /// Days since 1970.
+    Days,
+    /// A whole number.
+    Integer,
+    /// True or false.
+    Boolean,
+    /// Text of any other kind.
+    Text,
     /// Anything that its value says itself.
     Plain,
+}
+
+impl Kind {
+    /// Why a column cannot take such values, where it cannot.
+    fn misfit(self, declared: ColumnType) -> Option<&'static str> {
+        use ColumnType as Declared;
+        let fits = match (self, declared) {
+            (Kind::Plain, _) => true,
+            (Kind::Text | Kind::LocalText, Declared::Boolean) => false,
+            (Kind::Text | Kind::LocalText, _) => true,
+            (Kind::Bytes, Declared::Text | Declared::Json) => true,
+            (Kind::Decimal { .. }, Declared::Decimal { .. }) => true,
+            (Kind::Decimal { scale }, Declared::Integer) => scale <= 0,
+            (Kind::Integer, Declared::Integer | Declared::Decimal { .. } | Declared::Boolean) => {
+                true
+            }
+            (Kind::Integer | Kind::Days, Declared::Date) => true,
+            (Kind::Boolean, Declared::Boolean | Declared::Integer) => true,
+            (Kind::Millis | Kind::Micros | Kind::Nanos, Declared::Timestamp) => true,
+            _ => false,
+        };
+        (!fits).then(|| self.told())
+    }
+
+    fn told(self) -> &'static str {
+        match self {
+            Kind::Decimal { .. } => "is a DECIMAL in its messages",
+            Kind::Float => {
+                "is a float in its messages, which does not hold amounts exactly; make it a DECIMAL in the database, and \
+                 set decimal.handling.mode=precise or string"
+            }
+            Kind::Bytes => "is bytes in its messages",
+            Kind::Millis | Kind::Micros | Kind::Nanos => "is a time in its messages",
+            Kind::Days => "is a DATE in its messages",
+            Kind::Integer => "is a whole number in its messages",
+            Kind::Boolean => "is true or false in its messages",
+            Kind::LocalText | Kind::Text | Kind::Plain => "is text in its messages",
+        }
+    }
+}
+
+/// What a schema says of a table's columns.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// By column; none for one that the schema does not have.
+    pub(super) kinds: Vec<Option<Kind>>,
+    /// The columns that cannot take what it says of them.
+    pub(super) unfit: Lost,
 }
 
 /// The columns of one schema, by name.
@@ -44,7 +102,7 @@ struct Block {
     text: Box<str>,
     kinds: Kinds,
     /// By column of the table that it was used for last.
-    by_column: Option<(TableId, Vec<Option<Kind>>)>,
+    known: Option<(TableId, Known)>,
 }
 
 /// The schemas that were read, the last one first.
@@ -75,25 +133,21 @@ impl Schemas {
         let block = Block {
             text: text.into(),
             kinds: Kinds::read(text),
-            by_column: None,
+            known: None,
         };
         self.blocks.truncate(MAX_BLOCKS - 1);
         self.blocks.insert(0, block);
         Ok(Some(0))
     }
 
-    /// What a schema says of the columns of a layout, by column; none for one that it does not have.
-    pub(super) fn of(
-        &mut self,
-        block: Option<BlockId>,
-        layout: &Layout,
-    ) -> Option<&[Option<Kind>]> {
+    /// What a schema says of the columns of a layout.
+    pub(super) fn of(&mut self, block: Option<BlockId>, layout: &Layout) -> Option<&Known> {
         let block = self.blocks.get_mut(block?)?;
-        let known = block.by_column.as_ref();
+        let known = block.known.as_ref();
         if known.is_none_or(|(table, _)| *table != layout.table) {
-            block.by_column = Some((layout.table, block.kinds.of(layout)));
+            block.known = Some((layout.table, block.kinds.of(layout)));
         }
-        block.by_column.as_ref().map(|(_, kinds)| kinds.as_slice())
+        block.known.as_ref().map(|(_, known)| known)
     }
 }
 
@@ -138,9 +192,9 @@ impl Kinds {
         )
     }
 
-    fn of(&self, layout: &Layout) -> Vec<Option<Kind>> {
+    fn of(&self, layout: &Layout) -> Known {
         let columns = layout.columns.iter().enumerate();
-        columns
+        let kinds: Vec<Option<Kind>> = columns
             .map(|(index, column)| {
                 // Mostly the columns stand in the order of the schema file.
                 let here = self.0.get(index).filter(|(name, _)| *name == column.name);
@@ -148,7 +202,16 @@ impl Kinds {
                 here.or_else(|| all.find(|(name, _)| name.eq_ignore_ascii_case(&column.name)))
                     .map(|(_, kind)| *kind)
             })
-            .collect()
+            .collect();
+        let mut unfit = Lost::default();
+        for (index, kind) in kinds.iter().enumerate() {
+            let why = kind.and_then(|kind| kind.misfit(layout.columns[index].kind));
+            // Without a column that places its row, each value that does not fit is refused.
+            if let Some(why) = why.filter(|_| !layout.places[index]) {
+                unfit.add(index, Why::OtherType(why.into()));
+            }
+        }
+        Known { kinds, unfit }
     }
 }
 
@@ -165,6 +228,7 @@ fn kind(field: &Field) -> Kind {
         "io.debezium.time.MicroTimestamp" => Kind::Micros,
         "io.debezium.time.NanoTimestamp" => Kind::Nanos,
         "io.debezium.time.IsoTimestamp" => Kind::LocalText,
+        "io.debezium.time.Date" | "org.apache.kafka.connect.data.Date" => Kind::Days,
         _ if matches!(
             field.kind.as_str(),
             "float" | "double" | "float32" | "float64"
@@ -172,7 +236,15 @@ fn kind(field: &Field) -> Kind {
         {
             Kind::Float
         }
+        "" => match field.kind.as_str() {
+            "bytes" => Kind::Bytes,
+            "string" => Kind::Text,
+            "boolean" => Kind::Boolean,
+            "int8" | "int16" | "int32" | "int64" => Kind::Integer,
+            _ => Kind::Plain,
+        },
         _ if field.kind == "bytes" => Kind::Bytes,
+        _ if field.kind == "string" => Kind::Text,
         _ => Kind::Plain,
     }
 }
