@@ -476,6 +476,8 @@ fn status(detector: &Detector, rules: &[Arc<Rule>], fail_on: Severity) -> ExitCo
         .iter()
         .filter(|rule| open.get(&rule.id).is_some_and(|open| open.confirmed > 0));
     let unreached = (detector.unreached() > 0).then_some(Severity::Error);
-    let worst = broken.map(|rule| rule.severity).chain(unreached).max();
+    let drifted = (detector.drifts() > 0).then_some(Severity::Error);
+    let own = unreached.into_iter().chain(drifted);
+    let worst = broken.map(|rule| rule.severity).chain(own).max();
     ExitCode::from(exit_status(could_not_judge, worst, fail_on))
 }

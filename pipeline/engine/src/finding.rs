@@ -12,6 +12,9 @@ use arrow::datatypes::DataType;
 /// have it: a rule's id holds no slash.
 pub(crate) const UNREACHED_RULE: &str = "centinel/unreached-rows";
 
+/// The id under which columns are told that rules use and tables do not have as their schemas say.
+pub(crate) const DRIFT_RULE: &str = "centinel/schema-drift";
+
 /// What is known of a violation beyond its row.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Judgement<'a> {

@@ -139,7 +139,7 @@ pub fn write_document(
 /// What a merge found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Merged {
-    /// Records that were not there before.
+    /// Records that were not there before, or not whole.
     pub added: usize,
     /// Records that were there already: deliveries repeated.
     pub repeated: usize,
@@ -149,8 +149,9 @@ pub struct Merged {
     pub contradicting: usize,
 }
 
-/// Adds `arrived` to `records`, which stay sorted and each once. `completes` says whether an arrived record of a
-/// known version says more than the known one, and nothing else.
+/// Adds `arrived` to `records`, which stay sorted and each once. Of one version with and without columns that its
+/// source could not give the one counts that lacks fewer. `completes` says whether an arrived record of a known version
+/// says more than the known one, and nothing else.
 pub fn merge<'a>(
     records: &mut Vec<Record<'a>>,
     arrived: &mut Vec<Record<'a>>,
@@ -158,7 +159,7 @@ pub fn merge<'a>(
 ) -> Merged {
     arrived.sort_unstable_by_key(Record::order);
     let before = records.len();
-    let (mut repeated, mut completed, mut contradicting) = (0, 0, 0);
+    let (mut repeated, mut completed, mut contradicting, mut mended) = (0, 0, 0, 0);
     let mut joined: Vec<Record<'_>> = Vec::with_capacity(before + arrived.len());
     let mut old = records.drain(..).peekable();
     for record in arrived.drain(..) {
@@ -166,6 +167,14 @@ pub fn merge<'a>(
             joined.push(earlier);
         }
         match joined.last_mut() {
+            Some(last) if last.order() == record.order() && last.lost != record.lost => {
+                if lacks_less(&record, last) {
+                    *last = record;
+                    mended += 1;
+                } else {
+                    repeated += 1;
+                }
+            }
             Some(last) if last.order() == record.order() => {
                 repeated += 1;
                 if last.image != record.image {
@@ -184,11 +193,23 @@ pub fn merge<'a>(
     joined.extend(old);
     *records = joined;
     Merged {
-        added: records.len() - before,
+        added: records.len() - before + mended,
         repeated,
         completed,
         contradicting,
     }
+}
+
+/// Whether the first of two readings of one version is the one that counts.
+fn lacks_less(first: &Record<'_>, second: &Record<'_>) -> bool {
+    let count = |record: &Record<'_>| {
+        record
+            .lost
+            .iter()
+            .map(|byte| byte.count_ones())
+            .sum::<u32>()
+    };
+    (count(first), first.lost) < (count(second), second.lost)
 }
 
 /// Forgets the oldest replaced versions so that no row keeps more than `limit` of them beside the
@@ -247,6 +268,7 @@ mod tests {
             },
             committed_at: Timestamp(sequence as i64),
             image: image.as_bytes(),
+            lost: &[],
         }
     }
 
@@ -304,6 +326,54 @@ mod tests {
             records.retain(|record| record.image != b"N");
             assert!(current(&records).is_empty());
         }
+    }
+
+    #[test]
+    fn of_one_version_the_reading_that_lacks_less_counts() {
+        let whole = record("k", 1, "whole");
+        let (lacking, more) = (&[0b10][..], &[0b110][..]);
+        let lost = |lost: &'static [u8]| Record {
+            image: b"",
+            operation: Operation::Update,
+            lost,
+            ..whole
+        };
+        for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2], [1, 2, 0]] {
+            let mut records = Vec::new();
+            let mut all = Merged::default();
+            for which in order {
+                let arrived = [whole, lost(lacking), lost(more)][which];
+                let merged = merge(&mut records, &mut vec![arrived]);
+                all.contradicting += merged.contradicting;
+            }
+            assert_eq!((records, all.contradicting), (vec![whole], 0), "{order:?}");
+        }
+        let mut records = vec![lost(lacking)];
+        let merged = merge(&mut records, &mut vec![whole]);
+        assert_eq!((merged.added, merged.repeated), (1, 0));
+        let merged = merge(&mut records, &mut vec![lost(lacking)]);
+        assert_eq!((merged.added, merged.repeated), (0, 1));
+    }
+
+    #[test]
+    fn lost_columns_are_kept_with_the_record() {
+        let mut lost = Vec::new();
+        crate::write_lost(&[1, 9], &mut lost);
+        let lacking = Record {
+            lost: &lost,
+            ..record("k", 1, "one")
+        };
+        let mut bytes = Vec::new();
+        for record in [lacking, record("l", 2, "")] {
+            record.write(&mut bytes);
+        }
+        let mut rest = bytes.as_slice();
+        let read = Record::read(&mut rest).unwrap();
+        assert_eq!(read, lacking);
+        let lacks: Vec<usize> = (0..20).filter(|column| read.lacks(*column)).collect();
+        assert_eq!(lacks, [1, 9]);
+        assert_eq!(Record::read(&mut rest).unwrap(), record("l", 2, ""));
+        assert!(rest.is_empty());
     }
 
     #[test]

@@ -20,5 +20,5 @@ pub use document::{
     write_document,
 };
 pub use error::StateError;
-pub use record::Record;
+pub use record::{Record, write_lost};
 pub use store::{Commit, Entry, FileStore, STATE_FORM, Store};

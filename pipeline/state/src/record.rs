@@ -21,6 +21,21 @@ pub struct Record<'a> {
     pub committed_at: Timestamp,
     /// The encoded row; for a tombstone empty, or the row before.
     pub image: &'a [u8],
+    /// The columns that the source could not give, as [`write_lost`] writes them; empty for a whole row.
+    pub lost: &'a [u8],
+}
+
+/// Marks the operation of a record that lacks columns.
+const LACKING: u8 = 0x80;
+
+/// Appends columns as a bitmap: bit `i % 8` of byte `i / 8` is set for column `i`, up to the last of them.
+pub fn write_lost(columns: &[usize], out: &mut Vec<u8>) {
+    let start = out.len();
+    for column in columns {
+        let byte = start + column / 8;
+        out.resize(out.len().max(byte + 1), 0);
+        out[byte] |= 1 << (column % 8);
+    }
 }
 
 impl<'a> Record<'a> {
@@ -45,11 +60,19 @@ impl<'a> Record<'a> {
         self.operation == Operation::Delete
     }
 
+    /// Whether the row comes without this column, so that its null says nothing.
+    pub fn lacks(&self, column: usize) -> bool {
+        let byte = self.lost.get(column / 8);
+        byte.is_some_and(|byte| byte & 1 << (column % 8) != 0)
+    }
+
     /// Appends the persisted form, `record/1`: varints of table, operation, key length, epoch, sequence,
-    /// ordinal and commit time, then the key, then the image with its length.
+    /// ordinal and commit time, then the key, then the image with its length. Of a record that lacks columns
+    /// 0x80 is added to the operation, and the lost columns follow with their length.
     pub fn write(&self, out: &mut Vec<u8>) {
         put_varint(out, u128::from(self.table.0));
-        out.push(self.operation as u8);
+        let lacking = if self.lost.is_empty() { 0 } else { LACKING };
+        out.push(self.operation as u8 | lacking);
         put_varint(out, self.primary_key.len() as u128);
         put_varint(out, u128::from(self.version.epoch));
         put_varint(out, u128::from(self.version.sequence));
@@ -58,12 +81,17 @@ impl<'a> Record<'a> {
         out.extend_from_slice(self.primary_key);
         put_varint(out, self.image.len() as u128);
         out.extend_from_slice(self.image);
+        if lacking != 0 {
+            put_varint(out, self.lost.len() as u128);
+            out.extend_from_slice(self.lost);
+        }
     }
 
     /// Takes one record off the front of `bytes`.
     pub fn read(bytes: &mut &'a [u8]) -> Result<Record<'a>, StateError> {
         let table = TableId(take_u64(bytes)? as u16);
-        let operation = match take_bytes(bytes, 1)?[0] {
+        let marked = take_bytes(bytes, 1)?[0];
+        let operation = match marked & !LACKING {
             0 => Operation::Insert,
             1 => Operation::Update,
             2 => Operation::Delete,
@@ -84,6 +112,13 @@ impl<'a> Record<'a> {
         let primary_key = take_bytes(bytes, key_length)?;
         let image_length = take_u64(bytes)? as usize;
         let image = take_bytes(bytes, image_length)?;
+        let lost = match marked & LACKING {
+            0 => &[],
+            _ => {
+                let length = take_u64(bytes)? as usize;
+                take_bytes(bytes, length)?
+            }
+        };
         Ok(Record {
             table,
             primary_key,
@@ -91,6 +126,7 @@ impl<'a> Record<'a> {
             operation,
             committed_at,
             image,
+            lost,
         })
     }
 }

@@ -7,8 +7,9 @@ use centinel_catalog::{Catalog, Column, Shape, Table};
 use centinel_model::{TableId, Timestamp};
 use centinel_outlet::archive::{
     ARCHIVE_SCHEMA, IDENTITY_OBJECT, IDENTITY_SCHEMA, Identity, Location, MANIFEST_FOLDER,
-    Manifest, ManifestFile, archive_schema,
+    Manifest, ManifestFile, Unread, archive_schema,
 };
+use centinel_rules::Rule;
 use futures::{StreamExt, TryStreamExt};
 
 use super::verify::Promised;
@@ -139,6 +140,23 @@ impl Segments {
         })
     }
 
+    /// Why a rule cannot be judged over the archive: rows that it reads came without a column that it uses.
+    pub fn lacking(&self, catalog: &Catalog, rule: &Rule, at: Timestamp) -> Option<String> {
+        let unread = self.0.iter().flat_map(|segment| &segment.unread);
+        let mut unread = unread.filter(|unread| !is_later(unread, at));
+        unread.find_map(|unread| {
+            let name = unread.table.as_ref()?;
+            let id = catalog.table_id(name)?;
+            let used = rule.reads.iter().find(|used| used.table == id)?;
+            let columns = &catalog.table(id).columns;
+            let mut names = used.columns.iter().map(|column| &columns[*column].name);
+            let lost = names.find(|name| unread.columns.contains(name))?;
+            Some(format!(
+                "rows of `{name}` came without `{lost}`, because the platform's table had drifted from its schema"
+            ))
+        })
+    }
+
     /// What may belong to these tables before the moment and could not be read when it came.
     pub fn unread(
         &self,
@@ -147,15 +165,14 @@ impl Segments {
         at: Timestamp,
     ) -> Vec<String> {
         let mut counts: BTreeMap<&Option<String>, u64> = BTreeMap::new();
-        for unread in self.0.iter().flat_map(|segment| &segment.unread) {
+        let unread = self.0.iter().flat_map(|segment| &segment.unread);
+        for unread in unread.filter(|unread| unread.columns.is_empty()) {
             let table = unread.table.as_ref();
             let concerns = table.is_none_or(|name| {
                 let id = catalog.table_id(name);
                 id.is_none_or(|id| tables.contains(&id))
             });
-            let after = unread.after.as_deref().map(Timestamp::parse);
-            let later = after.is_some_and(|after| after.is_ok_and(|after| after >= at));
-            if concerns && !later {
+            if concerns && !is_later(unread, at) {
                 *counts.entry(&unread.table).or_default() += unread.count;
             }
         }
@@ -228,6 +245,12 @@ fn horizon(last: &Manifest, catalog: &Catalog, table: TableId, at: Timestamp) ->
             )
         }),
     }
+}
+
+/// Whether all of these were committed behind a moment.
+fn is_later(unread: &Unread, at: Timestamp) -> bool {
+    let after = unread.after.as_deref().map(Timestamp::parse);
+    after.is_some_and(|after| after.is_ok_and(|after| after >= at))
 }
 
 async fn identity(location: &Location) -> Result<String, String> {

@@ -72,7 +72,8 @@ pub fn audit_archive(
     // Where rows from before detection may be missing, a rule could find what is not so.
     let (mut able, mut unable) = (Vec::new(), Vec::new());
     for rule in rules {
-        match segments.horizon(catalog, &needed(std::slice::from_ref(rule)), archive.at) {
+        let horizon = segments.horizon(catalog, &needed(std::slice::from_ref(rule)), archive.at);
+        match horizon.or_else(|| segments.lacking(catalog, rule, archive.at)) {
             None => able.push(Arc::clone(rule)),
             Some(reason) => unable.push((Some(rule.id.clone()), reason)),
         }

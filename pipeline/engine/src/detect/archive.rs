@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use centinel_model::{HoleReason, MicroBatch, SourceId, Timestamp};
+use centinel_catalog::Catalog;
+use centinel_model::{HoleReason, MicroBatch, SourceId, TableChanges, Timestamp};
 use centinel_outlet::archive::{
     ARCHIVE_FACT, Archive, ArchiveError, ArchiveOptions, Reached, Unread,
 };
@@ -82,12 +83,12 @@ pub(super) fn beside<T>(
     })
 }
 
-/// What a commit reaches. `before` is how far each source had been read before it.
+/// What a commit reaches. `before` is how far each source had been read before its micro-batch.
 pub(super) fn reached(
     detector: &Detector,
     before: &[Timestamp],
     commit: &Commit,
-    moved: bool,
+    batch: &MicroBatch,
 ) -> Result<Reached, EngineError> {
     let catalog = &detector.catalog;
     let known = |time: &Timestamp| (Timestamp(0)..=Timestamp::LATEST).contains(time);
@@ -107,8 +108,14 @@ pub(super) fn reached(
             table: hole.table,
             count: 1,
             after: after.filter(known).map(|time| time.to_string()),
+            columns: Vec::new(),
         });
     }
+    let lacking = batch
+        .tables
+        .iter()
+        .flat_map(|changes| lacking(catalog, changes));
+    unread.extend(lacking);
     let progress: BTreeMap<String, Timestamp> = (0..detector.progress.len() as u16)
         .map(SourceId)
         .map(|source| (source, detector.progress[usize::from(source.0)]))
@@ -129,8 +136,31 @@ pub(super) fn reached(
             .map(|(table, horizon)| (table.to_owned(), (horizon.time(), horizon.rows_read())))
             .collect(),
         unread,
-        moved,
+        moved: !batch.is_empty(),
     })
+}
+
+/// The changes that lack columns, by these; of each kind since when.
+fn lacking(catalog: &Catalog, changes: &TableChanges) -> Vec<Unread> {
+    let mut kinds: BTreeMap<&[usize], (u64, Timestamp)> = BTreeMap::new();
+    for (index, columns) in &changes.lost {
+        let at = changes.committed_at[*index as usize];
+        let (count, since) = kinds.entry(&**columns).or_insert((0, at));
+        (*count, *since) = (*count + 1, at.min(*since));
+    }
+    let table = catalog.table(changes.table);
+    let kinds = kinds.into_iter();
+    let unread = kinds.map(|(columns, (count, since))| Unread {
+        table: Some(table.name.clone()),
+        count,
+        // Just before the first of them.
+        after: Some(Timestamp((since.0 - 1).max(0)).to_string()),
+        columns: columns
+            .iter()
+            .map(|column| table.columns[*column].name.clone())
+            .collect(),
+    });
+    unread.collect()
 }
 
 /// Puts into a commit how far the archive is with it.

@@ -10,6 +10,7 @@ use centinel_model::{
 use centinel_state::{Commit, DocumentCache, Record, Store, Wake, write_document};
 use hashbrown::HashSet;
 
+use super::drift::Drifts;
 use super::entities::{EntityGroup, Work, entities_of};
 use super::forget::{FORGETTING_FACT, Forgetting};
 use super::gather::{Arrived, Loaded, resolve_links};
@@ -108,6 +109,7 @@ pub struct Detector {
     pub(super) forgetting: Forgetting,
     pub(super) joined: Joined,
     pub(super) shapes: Shapes,
+    pub(super) drifts: Drifts,
     next_message: u64,
     /// About sources, to go out with the next micro-batch.
     unsent: Vec<Vec<u8>>,
@@ -136,6 +138,7 @@ const POSITIONS_FACT: &str = "positions";
 const PROGRESS_FACT: &str = "progress";
 const DOUBTS_FACT: &str = "doubts";
 const JOINED_FACT: &str = "joined";
+const DRIFTS_FACT: &str = "drifts";
 const NEXT_MESSAGE_FACT: &str = "next_message";
 const RULES_FACT: &str = "rules";
 const OPEN_FACT: &str = "open";
@@ -212,6 +215,7 @@ impl Detector {
             forgetting: read_fact(store.as_ref(), FORGETTING_FACT)?.unwrap_or_default(),
             joined,
             shapes,
+            drifts: read_fact(store.as_ref(), DRIFTS_FACT)?.unwrap_or_default(),
             next_message: read_fact(store.as_ref(), NEXT_MESSAGE_FACT)?.unwrap_or(1),
             open: read_fact(store.as_ref(), OPEN_FACT)?.unwrap_or_default(),
             unreached: read_fact(store.as_ref(), UNREACHED_FACT)?.unwrap_or_default(),
@@ -285,6 +289,11 @@ impl Detector {
         self.doubts.count
     }
 
+    /// How many columns that rules use are not as their schemas say.
+    pub fn drifts(&self) -> i64 {
+        self.drifts.open()
+    }
+
     /// How many links lead nowhere though rows have waited for them long enough.
     pub fn unreached(&self) -> i64 {
         self.unreached
@@ -354,6 +363,7 @@ impl Detector {
             self.send(message, &mut prepared.commit);
         }
         self.take_in_holes(batch, &before, &mut prepared.commit)?;
+        let more = self.take_in_shapes(batch, &mut prepared.commit)?;
 
         let mut documents = Documents::default();
         let mut routed = self.router.route(&self.catalog, batch, &mut documents)?;
@@ -361,6 +371,7 @@ impl Detector {
         let mut loaded = Loaded::default();
         let woken = self.wake(&mut documents, &mut prepared)?;
         let resting = self.find_resting(&mut documents)?;
+        prepared.more_due |= more;
         self.load(&documents, &mut loaded)?;
         let (links, moves) = resolve_links(&mut routed, &mut documents, &loaded)?;
         self.load(&documents, &mut loaded)?;
@@ -554,6 +565,7 @@ impl Detector {
             (PROGRESS_FACT, serde_json::to_vec(&progress)),
             (DOUBTS_FACT, serde_json::to_vec(&self.doubts)),
             (JOINED_FACT, serde_json::to_vec(&self.joined)),
+            (DRIFTS_FACT, serde_json::to_vec(&self.drifts)),
             (NEXT_MESSAGE_FACT, serde_json::to_vec(&self.next_message)),
             (RULES_FACT, serde_json::to_vec(&self.register)),
             (OPEN_FACT, serde_json::to_vec(&self.open)),

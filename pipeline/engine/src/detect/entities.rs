@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
+use arrow::error::ArrowError;
 use centinel_catalog::{Catalog, EntityPath};
 use centinel_model::{EntityId, TableId, Timestamp};
 use centinel_rules::{EntityNames, Evaluator, Rule, RuleOutcome, Slice, TimeBound, Violations};
 use centinel_state::{Record, RowDecoder, Wake, current_rows};
 use centinel_verdict::Patience;
 
+use super::drift::without_nulls;
 use super::forget::why_returned;
 use super::keys::{DocumentKind, Documents};
 use crate::EngineError;
@@ -37,6 +39,8 @@ pub struct Work<'b> {
     pub changed: bool,
     /// The newest commit time of records that were forgotten and are missing here.
     pub forgotten: Option<Timestamp>,
+    /// The rules that read what one of its rows lacks, by index in their group.
+    pub suspended: Vec<usize>,
 }
 
 /// A rule, and what detection derives from it once.
@@ -158,7 +162,11 @@ impl EntityGroup {
         Ok(groups)
     }
 
-    /// Asks the rules over the works, each as of its own clock.
+    pub(super) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// Asks the rules over the works, each as of its own clock. All works have the same rules suspended.
     pub(super) fn ask(
         &mut self,
         works: &[Work<'_>],
@@ -167,10 +175,16 @@ impl EntityGroup {
     ) -> Result<Answers, EngineError> {
         let mut answers = Answers::default();
         let aside = self.set_aside(works, &mut answers);
+        answers.unjudged.extend(self.set_aside_suspended(works));
+        let suspended = works.first().map_or(&[][..], |work| &work.suspended);
         let triggered: Vec<bool> = self
             .rules
             .iter()
-            .map(|judged| {
+            .enumerate()
+            .map(|(index, judged)| {
+                if suspended.contains(&index) {
+                    return false;
+                }
                 // A rule about time is always asked: its wakes are made anew whenever a document is written.
                 judged.rule.uses_as_of
                     || works
@@ -395,6 +409,14 @@ impl TableReader {
             return Ok(None);
         }
         let mut columns = self.decoder.finish();
+        let key = self.key;
+        let fields = self.schema.fields().iter().enumerate();
+        let fields = fields.filter(|(index, _)| Some(*index) != key);
+        for (column, (_, field)) in columns.iter_mut().zip(fields) {
+            if !field.is_nullable() && column.null_count() > 0 {
+                *column = without_nulls(Arc::clone(column)).map_err(damaged)?;
+            }
+        }
         let ids: ArrayRef = Arc::new(UInt32Array::from(std::mem::take(&mut self.ids)));
         let rows = ids.len();
         if let Some(place) = self.key {
@@ -403,8 +425,12 @@ impl TableReader {
         let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
             .map(Some)
-            .map_err(|error| EngineError::Damaged(error.to_string()))
+            .map_err(damaged)
     }
+}
+
+fn damaged(error: ArrowError) -> EngineError {
+    EngineError::Damaged(error.to_string())
 }
 
 /// The keys of a slice's entities, in one string.

@@ -7,6 +7,7 @@ use centinel_state::{Commit, Merged, Record, StoredDocument, Wake, merge, trim_h
 use hashbrown::{HashMap, HashSet};
 
 use super::detector::{Detector, Written};
+use super::drift::keep_together;
 use super::entities::Work;
 use super::keys::{DocumentKind, Documents};
 use super::links::{Move, ResolvedLink, resolve};
@@ -137,6 +138,7 @@ impl Detector {
                 }
             }
         }
+        works.iter_mut().for_each(|works| keep_together(works));
         Ok(works)
     }
 
@@ -212,7 +214,9 @@ impl Detector {
         let group = self.groups.iter().position(|group| group.entity == entity);
         let changed = together.has_news();
         let all_asked = together.left || self.shows_beginning(entity, &together);
+        let suspended = group.map(|group| self.groups[group].suspended(&together.records));
         let work = Work {
+            suspended: suspended.unwrap_or_default(),
             document: together.number,
             records: together.records,
             verdicts: together.verdicts,

@@ -61,7 +61,8 @@ impl EntityGroup {
     ) -> Result<(), EngineError> {
         let sources = self.rules.iter().map(|judged| judged.sources);
         let clocks: Vec<Timestamp> = sources.map(|sources| detector.clock(sources)).collect();
-        for works in works.chunks(SLICE_ENTITIES) {
+        let alike = works.chunk_by(|left, right| left.suspended == right.suspended);
+        for works in alike.flat_map(|works| works.chunks(SLICE_ENTITIES)) {
             let mut watch = Stopwatch::start();
             let answers = self.ask(works, documents, &clocks)?;
             watch.lap(&mut detector.stages.evaluate);

@@ -2,7 +2,7 @@
 //! versioned. Sensitive values never stand in them.
 
 use centinel_catalog::Catalog;
-use centinel_model::{Hole, HoleReason, Position, Timestamp};
+use centinel_model::{Hole, HoleReason, Note, Position, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::EngineError;
@@ -11,6 +11,26 @@ use crate::EngineError;
 pub const HOLE_SCHEMA: &str = "centinel/hole/1";
 /// The schema id of [`SourceMessage`].
 pub const SOURCE_SCHEMA: &str = "centinel/source/1";
+
+/// The schema id of [`NoteMessage`].
+pub const NOTE_SCHEMA: &str = "centinel/note/1";
+
+/// Something about a table's shape that is no mistake, and that a person should know. Told once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoteMessage {
+    /// [`NOTE_SCHEMA`].
+    pub schema: String,
+    /// The table of the schemas.
+    pub table: String,
+    /// The column, where the note is about one.
+    pub column: Option<String>,
+    /// What was noticed, and what to do.
+    pub message: String,
+    /// Name of the input, where one showed it.
+    pub input: Option<String>,
+    /// Where it was noticed in that.
+    pub position: Option<Position>,
+}
 
 /// A record that could not be read, as it is told and kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +80,32 @@ pub enum SourceState {
     Behind,
     /// It moves again; what waited for it is judged by itself.
     Moving,
+}
+
+impl NoteMessage {
+    /// How a note is told.
+    pub fn new(note: &Note, catalog: &Catalog) -> NoteMessage {
+        NoteMessage {
+            schema: NOTE_SCHEMA.into(),
+            table: catalog.table(note.table).name.clone(),
+            column: note.column.clone(),
+            message: note.message.clone(),
+            input: Some(note.input.clone()),
+            position: Some(note.position.clone()),
+        }
+    }
+
+    /// A column of a table is not as its schema says, and no rule uses it.
+    pub fn of_unused((table, column): &(String, String), what: &str) -> NoteMessage {
+        NoteMessage {
+            schema: NOTE_SCHEMA.into(),
+            table: table.clone(),
+            column: Some(column.clone()),
+            message: format!("{what}; no rule uses it"),
+            input: None,
+            position: None,
+        }
+    }
 }
 
 impl HoleMessage {

@@ -14,6 +14,7 @@
 //! | `shapes` | schemas that take over a state written under others |
 //! | `numbers` | numbers in keys of documents, where they are not the catalog's |
 //! | `reader` | the inputs as one stream of micro-batches |
+//! | `drift` | columns that tables do not have as their schemas say, and the rules that are suspended |
 //! | `horizon` | what came before detection began |
 //! | `forget` | entities at rest leave state |
 //! | `backlog` | what is left to read, for those who look on |
@@ -29,6 +30,7 @@ mod archive;
 mod backlog;
 mod bootstrap;
 mod detector;
+mod drift;
 mod entities;
 mod forget;
 mod gather;
@@ -56,7 +58,8 @@ pub use centinel_source::{Backlog, InputFile, InputOptions, Unit, Until};
 pub use detector::{Counters, Detector, DetectorLimits, Prepared};
 pub use horizon::{Horizons, TableHorizon};
 pub use messages::{
-    HOLE_SCHEMA, HoleMessage, SOURCE_SCHEMA, SourceMessage, SourceState, read_hole,
+    HOLE_SCHEMA, HoleMessage, NOTE_SCHEMA, NoteMessage, SOURCE_SCHEMA, SourceMessage, SourceState,
+    read_hole,
 };
 pub use open::{Open, OpenFinding};
 pub use run::{Inputs, RunOptions, RunReport, Step, Surroundings, run, run_on};

@@ -12,6 +12,7 @@ use super::judging::{amount_text, key_values};
 use super::keys::DocumentKind;
 use super::messages::line_of;
 use crate::EngineError;
+use crate::finding::DRIFT_RULE;
 
 /// How many findings of a rule are open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,13 +110,18 @@ impl Detector {
         Ok(())
     }
 
-    /// How many findings are open, by the id of the rule.
+    /// How many findings are open, by the id of the rule; those on schemas that drifted under their own.
     pub fn open(&self) -> BTreeMap<String, Open> {
         let known = self.open.iter().enumerate().filter_map(|(number, open)| {
             let (rule, _) = self.register.by_number(u16::try_from(number).ok()?)?;
             Some((rule.to_owned(), *open))
         });
-        known.collect()
+        let drifts = Open {
+            confirmed: self.drifts.open(),
+            ..Open::default()
+        };
+        let drifts = (drifts.confirmed > 0).then(|| (DRIFT_RULE.to_owned(), drifts));
+        known.chain(drifts).collect()
     }
 
     /// Every open finding in state. Reads all of it: for ends of runs and for tests.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use arrow::array::RecordBatch;
 use centinel_catalog::{Catalog, EntityPath, Table};
 use centinel_model::{EntityId, MicroBatch, Operation, TableChanges, TableId, Timestamp, Version};
-use centinel_state::{Record, RowEncoder, key_text};
+use centinel_state::{Record, RowEncoder, key_text, write_lost};
 
 use super::keys::{DocumentKind, Documents};
 use crate::EngineError;
@@ -21,6 +21,7 @@ pub struct Arrival {
     operation: Operation,
     committed_at: Timestamp,
     image: Range<u32>,
+    lost: Range<u32>,
 }
 
 /// What a change says about the entity of a link's target row.
@@ -56,6 +57,7 @@ impl Routed {
             operation: arrival.operation,
             committed_at: arrival.committed_at,
             image: self.bytes(&arrival.image),
+            lost: self.bytes(&arrival.lost),
         }
     }
 
@@ -171,7 +173,12 @@ fn records(
     let encoder = RowEncoder::new(&changes.after.rows)?;
     let before_encoder = RowEncoder::new(&changes.before.rows)?;
     let (mut text, mut before_text) = (String::new(), String::new());
+    let mut lacking = changes.lost.iter().peekable();
     for index in 0..changes.len() {
+        let lost = match lacking.next_if(|(lacks, _)| *lacks as usize == index) {
+            Some((_, columns)) => routed.put(|arena| write_lost(columns, arena)),
+            None => 0..0,
+        };
         let (before, after) = (changes.before.row[index], changes.after.row[index]);
         let new_key = read_key(&changes.after.rows, &table.primary_key, after, &mut text)
             .then(|| routed.put(|arena| arena.extend_from_slice(text.as_bytes())));
@@ -189,7 +196,7 @@ fn records(
             Some(row) => routed.put(|arena| encoder.encode(row as usize, arena)),
             None => 0..0,
         };
-        let arrival = |document, primary_key, image, operation| Arrival {
+        let arrival = |document, primary_key, (image, lost), operation| Arrival {
             document,
             table: changes.table,
             primary_key,
@@ -197,6 +204,7 @@ fn records(
             operation,
             committed_at: changes.committed_at[index],
             image,
+            lost,
         };
         for path in paths {
             let kind = kind_of(path);
@@ -209,7 +217,7 @@ fn records(
                 routed.arrivals.push(arrival(
                     document,
                     key,
-                    image.clone(),
+                    (image.clone(), lost.clone()),
                     changes.operations[index],
                 ));
             }
@@ -226,7 +234,7 @@ fn records(
                 };
                 routed
                     .arrivals
-                    .push(arrival(document, key, image, Operation::Delete));
+                    .push(arrival(document, key, (image, 0..0), Operation::Delete));
             }
         }
     }

@@ -481,8 +481,7 @@ impl Loop<'_> {
         }
         prepared.commit.delivered = self.told.sequence;
         if let Some(archive) = &mut self.archive {
-            let moved = !batch.is_empty();
-            let reached = archive::reached(self.detector, &before, &prepared.commit, moved)?;
+            let reached = archive::reached(self.detector, &before, &prepared.commit, batch)?;
             archive::tell(archive, reached, (self.now)(), seal, &mut prepared.commit)?;
         }
         self.committing.clone_from(self.detector.positions());

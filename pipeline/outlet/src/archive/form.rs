@@ -48,7 +48,7 @@ pub struct Manifest {
     /// By table: the same of single tables.
     #[serde(default)]
     pub table_horizons: BTreeMap<String, TableHorizon>,
-    /// Records that came in this stretch and could not be read: they are not in the archive.
+    /// Records that came in this stretch and could not be read: they are not in the archive, or lack columns there.
     pub unread: Vec<Unread>,
 }
 
@@ -76,7 +76,7 @@ pub struct ManifestFile {
     pub bytes: u64,
 }
 
-/// Records of one table that could not be read.
+/// Records of one table that could not be read, or not whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unread {
     /// The table, if that much could be read.
@@ -85,6 +85,9 @@ pub struct Unread {
     pub count: u64,
     /// They were committed after this time, RFC 3339; absent when nobody knows.
     pub after: Option<String>,
+    /// The columns that they lack, where they are in the archive without these alone: as nulls.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
 }
 
 /// Whose archive it is.
@@ -163,12 +166,12 @@ impl Standing {
         }
     }
 
-    /// Adds records that could not be read, one entry for each table.
+    /// Adds records that could not be read, one entry for each table and set of columns.
     pub fn lose(&mut self, lost: Unread) {
         let known = self
             .unread
             .iter_mut()
-            .find(|known| known.table == lost.table);
+            .find(|known| (&known.table, &known.columns) == (&lost.table, &lost.columns));
         let Some(known) = known else {
             self.unread.push(lost);
             return;
