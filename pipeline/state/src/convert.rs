@@ -5,7 +5,7 @@ use centinel_catalog::{ColumnType, Conversion, TableConversion};
 use crate::StateError;
 use crate::codec::{put_cells, take_cells};
 use crate::document::{StoredDocument, Wake, write_document};
-use crate::record::Record;
+use crate::record::{Record, write_lost};
 
 /// The document as if it had been written under the later shape, which has number `shape`. Rows of tables that
 /// are gone are left out, and wakes by sources that are gone.
@@ -28,9 +28,10 @@ pub fn convert_document(
     for record in &stored.records {
         let table = conversion.tables.get(usize::from(record.table.0));
         let table = table.ok_or_else(|| StateError::corrupt("a row of an unknown table"))?;
-        let image = table
-            .as_ref()
-            .map(|table| Ok((table.to, convert_row(record.image, table)?)));
+        let image = table.as_ref().map(|table| {
+            let image = convert_row(record.image, table)?;
+            Ok((table.to, image, convert_lost(record, table)))
+        });
         images.push(image.transpose()?);
     }
     let mut records: Vec<Record<'_>> = stored
@@ -38,10 +39,11 @@ pub fn convert_document(
         .iter()
         .zip(&images)
         .filter_map(|(record, image)| {
-            let (table, image) = image.as_ref()?;
+            let (table, image, lost) = image.as_ref()?;
             Some(Record {
                 table: *table,
                 image,
+                lost,
                 ..*record
             })
         })
@@ -66,6 +68,18 @@ fn convert_row(image: &[u8], table: &TableConversion) -> Result<Vec<u8>, StateEr
     let mut out = Vec::with_capacity(image.len() + 8);
     put_cells(&later.collect::<Vec<_>>(), &mut out);
     Ok(out)
+}
+
+/// The columns that the source could not give, by their places of now.
+fn convert_lost(record: &Record<'_>, table: &TableConversion) -> Vec<u8> {
+    let places = table.columns.iter().enumerate();
+    let lost = places.filter(|(_, earlier)| earlier.is_some_and(|place| record.lacks(place)));
+    let mut out = Vec::new();
+    write_lost(
+        &lost.map(|(column, _)| column).collect::<Vec<_>>(),
+        &mut out,
+    );
+    out
 }
 
 /// Whether one image of a version says what the other says, and more: `known` was written before columns came
@@ -113,7 +127,35 @@ mod tests {
             },
             committed_at: Timestamp(5),
             image,
+            lost: &[],
         }
+    }
+
+    #[test]
+    fn what_a_row_lacks_moves_with_its_columns() {
+        let mut lost = Vec::new();
+        write_lost(&[1, 2], &mut lost);
+        let image = row(&[Some(b"\x02ab"), None, None]);
+        let lacking = Record {
+            lost: &lost,
+            ..record(0, &image)
+        };
+        let table = TableConversion {
+            to: TableId(0),
+            earlier: EARLIER.to_vec(),
+            columns: vec![Some(2), None, Some(0)],
+        };
+        let conversion = Conversion {
+            tables: vec![Some(table)],
+            entities: vec![],
+            sources: vec![Some(SourceId(0))],
+        };
+        let mut bytes = Vec::new();
+        write_document(0, None, b"", &[], &[lacking], &mut bytes);
+        let converted = convert_document(&bytes, &conversion, 1).unwrap();
+        let read = StoredDocument::read(&converted).unwrap();
+        let lacks: Vec<bool> = (0..3).map(|column| read.records[0].lacks(column)).collect();
+        assert_eq!(lacks, [true, false, false]);
     }
 
     #[test]
