@@ -138,3 +138,37 @@ impl Shapes {
         self.list
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// A table that seems to change with each row is not told without end, and a lost column stays lost.
+    #[test]
+    fn shapes_have_a_limit() {
+        let schemas = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas");
+        let catalog = centinel_catalog::load(&schemas).unwrap();
+        let layout = Layout::new(&catalog, catalog.table_id("payment").unwrap());
+        let place = || {
+            let known = None;
+            ("topic/0".to_owned(), Position::Partition { next: 1, known })
+        };
+        let physical: Arc<str> = "shop.payment".into();
+        let mut lost = Lost::default();
+        lost.add(5, Why::Missing);
+        let mut shapes = Shapes::default();
+        for row in 0..3 * MAX_SHAPES as i64 {
+            let lost = if row % 2 == 0 {
+                &Lost::default()
+            } else {
+                &lost
+            };
+            shapes.see(&layout, &physical, Timestamp(row), lost, place);
+        }
+        shapes.see(&layout, &physical, Timestamp(0), &Lost::default(), place);
+        let told = shapes.finish();
+        assert_eq!(told.len(), MAX_SHAPES);
+        assert_eq!(told[MAX_SHAPES - 1].drifts.len(), 1);
+    }
+}

@@ -425,3 +425,87 @@ pub(super) fn without_nulls(column: ArrayRef) -> Result<ArrayRef, ArrowError> {
     let values = column.to_data().into_builder().nulls(None);
     values.build().map(make_array)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use centinel_catalog::ColumnType;
+    use centinel_model::ColumnDrift;
+
+    const COLUMN: usize = 5;
+
+    fn catalog() -> Catalog {
+        let schemas = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas");
+        centinel_catalog::load(&schemas).unwrap()
+    }
+
+    fn shape(catalog: &Catalog, physical: &str, since: i64, drifted: bool) -> TableShape {
+        let drift = ColumnDrift {
+            column: COLUMN,
+            what: "it is gone".into(),
+            remedy: "bring it back".into(),
+        };
+        TableShape {
+            table: catalog.table_id("payment").unwrap(),
+            physical: physical.into(),
+            input: "topic/0".into(),
+            position: Position::Partition {
+                next: since as u64,
+                known: None,
+            },
+            since: Timestamp(since),
+            drifts: drifted.then_some(drift).into_iter().collect(),
+        }
+    }
+
+    /// Plays shapes, `physical since drifted → physical tables with the drift`.
+    fn play(steps: &[(&str, i64, bool, usize)]) {
+        let catalog = catalog();
+        let mut drifts = Drifts::default();
+        for (physical, since, drifted, expected) in steps {
+            drifts.see(&catalog, &shape(&catalog, physical, *since, *drifted));
+            let shown = drifts
+                .in_force()
+                .into_values()
+                .map(|drift| drift.shown.len());
+            let step = (physical, since, drifted);
+            assert_eq!(shown.sum::<usize>(), *expected, "{step:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_older_says_nothing() {
+        play(&[
+            ("a.payment", 10, true, 1),
+            ("a.payment", 5, false, 1),
+            ("a.payment", 12, false, 0),
+            ("a.payment", 11, true, 0),
+            ("a.payment", 13, true, 1),
+        ]);
+    }
+
+    #[test]
+    fn a_drift_lasts_as_long_as_one_physical_table_has_it() {
+        play(&[
+            ("a.payment", 10, true, 1),
+            ("b.payment", 11, false, 1),
+            ("b.payment", 12, true, 2),
+            ("a.payment", 13, false, 1),
+            ("b.payment", 14, false, 0),
+        ]);
+    }
+
+    #[test]
+    fn a_schema_that_was_mended_ends_it() {
+        let mut catalog = catalog();
+        let mut drifts = Drifts::default();
+        drifts.see(&catalog, &shape(&catalog, "a.payment", 10, true));
+        drifts.forget_mended(&catalog);
+        assert_eq!(drifts.in_force().len(), 1);
+        let table = catalog.table_id("payment").unwrap();
+        catalog.tables[usize::from(table.0)].columns[COLUMN].kind = ColumnType::Text;
+        drifts.forget_mended(&catalog);
+        assert!(drifts.in_force().is_empty());
+    }
+}
