@@ -140,9 +140,8 @@ impl Shape {
     pub fn refuses(&self, earlier: &Shape, kept: &[String]) -> Vec<String> {
         let mut why = self.refuses_entities(earlier, kept);
         for table in &earlier.tables {
-            match self.table(&table.name) {
-                Some(later) => later.refuses(table, kept, &mut why),
-                None => {}
+            if let Some(later) = self.table(&table.name) {
+                later.refuses(table, kept, &mut why);
             }
         }
         why.extend(earlier.refuses_without(self, kept));
@@ -345,15 +344,11 @@ impl Conversion {
                 .as_ref()
                 .is_some_and(|table| usize::from(table.to.0) == place && table.is_identity())
         };
-        let entities = self.entities.iter().enumerate();
-        let sources = self.sources.iter().enumerate();
+        let mut entities = self.entities.iter().enumerate();
+        let mut sources = self.sources.iter().enumerate();
         self.tables.iter().enumerate().all(same)
-            && entities
-                .map(|(place, to)| *to == Some(EntityId(place as u16)))
-                .all(|same| same)
-            && sources
-                .map(|(place, to)| *to == Some(SourceId(place as u16)))
-                .all(|same| same)
+            && entities.all(|(place, to)| *to == Some(EntityId(place as u16)))
+            && sources.all(|(place, to)| *to == Some(SourceId(place as u16)))
     }
 
     /// What a set of sources is later; none when one of them is gone.
@@ -367,10 +362,8 @@ impl Conversion {
 impl TableConversion {
     /// Whether rows are read as they stand.
     pub fn is_identity(&self) -> bool {
-        let columns = self.columns.iter().enumerate();
+        let mut columns = self.columns.iter().enumerate();
         self.columns.len() == self.earlier.len()
-            && columns
-                .map(|(place, from)| *from == Some(place))
-                .all(|same| same)
+            && columns.all(|(place, from)| *from == Some(place))
     }
 }

@@ -34,10 +34,17 @@ pub(super) fn open(
         ),
         (Some(options), standing) => {
             let earlier = match detector.shapes.replaced() {
-                Some(shape) => Some((
-                    shape.clone(),
-                    reached(detector, &[], &Commit::default(), true)?,
-                )),
+                Some(shape) => {
+                    let nothing = MicroBatch::default();
+                    let reached = reached(detector, &[], &Commit::default(), &nothing)?;
+                    Some((
+                        shape.clone(),
+                        Reached {
+                            moved: true,
+                            ..reached
+                        },
+                    ))
+                }
                 None => None,
             };
             let archive = Archive::open(

@@ -392,6 +392,7 @@ fn changes_of(table: &Table, opened: &Opened, rows: &RecordBatch) -> Result<Tabl
             rows: after.map_err(|error| error.to_string())?,
             row: (0..count as u32).map(Some).collect(),
         },
+        lost: Vec::new(),
     })
 }
 

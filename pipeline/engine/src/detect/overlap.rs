@@ -127,6 +127,7 @@ changed_at: updated_at
             operation,
             committed_at: Timestamp(committed_at),
             image,
+            lost: &[],
         }
     }
 
