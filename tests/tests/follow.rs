@@ -193,6 +193,7 @@ fn followed(
         },
         silent_after: Duration::seconds(3_600),
         archive,
+        bootstrap: None,
         quiet_after,
         backlog: Default::default(),
     };
