@@ -311,7 +311,6 @@ fn a_file_that_this_state_did_not_write_is_left_alone() {
 #[test]
 fn a_newer_state_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let catalog = schemas();
     let store: Arc<dyn Store> = Arc::new(FileStore::open(folder.path(), 1 << 20).unwrap());
     let newer = centinel_state::Commit {
         facts: vec![("form".into(), b"999".to_vec())],

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use centinel_catalog::Catalog;
 use centinel_engine::EngineError;
 use centinel_engine::audit::AuditOptions;
 use centinel_engine::detect::Until;
