@@ -245,6 +245,7 @@ fn the_commands_in_the_readme_are_understood() {
     let commands: Vec<&str> = readme
         .lines()
         .filter_map(|line| line.strip_prefix("centinel "))
+        .filter(|command| !command.starts_with('='))
         .collect();
     assert!(commands.len() >= 4, "{commands:?}");
     for command in commands {

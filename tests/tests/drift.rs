@@ -148,7 +148,7 @@ impl<'a> Running<'a> {
         folder: &Path,
         told: &'a mut Vec<Value>,
     ) -> Running<'a> {
-        let store = FileStore::open(folder, &catalog.fingerprint(), 64 << 20).unwrap();
+        let store = FileStore::open(folder, 64 << 20).unwrap();
         let store: Arc<dyn Store> = Arc::new(store);
         let limits = DetectorLimits::default();
         let detector =
