@@ -24,7 +24,7 @@ fn it_ends_when_the_log_is_quiet_and_says_what_broke() {
     let found = std::fs::read_to_string(findings).unwrap();
     assert_eq!(found.lines().count(), 1, "{found}");
     let report = std::fs::read_to_string(&junit).unwrap();
-    assert!(report.contains("<testsuite name=\"too-large\""), "{report}");
+    assert!(report.contains("<testcase name=\"too-large\""), "{report}");
     assert!(
         report.contains("O-P2") && report.contains("700.00"),
         "{report}"
