@@ -525,7 +525,7 @@ fn sweep_until(
 /// A state of form 1, as a program of that time left it in the middle of a log.
 #[test]
 fn a_state_of_form_1_goes_on() {
-    let fixture = folder("data-fixtures").join("small/state-form-1");
+    let fixture = folder("data-fixtures").join("states/form-1");
     let own = tempfile::tempdir().unwrap();
     std::fs::create_dir(own.path().join("state")).unwrap();
     std::fs::copy(

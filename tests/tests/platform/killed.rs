@@ -4,8 +4,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use centinel_tests::platform::Platform;
-use data_fixtures::Draw;
+use centinel_tests::platform::{Platform, Watching};
+use data_fixtures::{Draw, SECOND};
 
 use crate::{assert_true, history, judged_by, watching};
 
@@ -19,6 +19,14 @@ fn killed_at_every_step_it_goes_on_as_if_nothing_had_been() {
     let judged = judged_by(platform.schemas());
     let folder = tempfile::tempdir().unwrap();
     let addresses = platform.addresses();
+    // Snapshots are taken before the history begins: their rows would be older than it.
+    let before = history.records[0].record.committed_at() - 100 * SECOND;
+    platform.say_that_it_ended(before);
+    let beginning = Watching {
+        until: before,
+        ..watching(addresses.inputs(), folder.path(), &judged, &history)
+    };
+    beginning.run(&|_| {}, |_| {}).unwrap();
     let mut draw = Draw::new(5, 0);
     let (mut kills, mut at_steps) = (0, 0);
     let parts = history

@@ -128,7 +128,7 @@ fn every_field_is_read() {
                             }),
                         ),
                         topic(
-                            70,
+                            71,
                             "flat",
                             FormatConfig::DebeziumFlat(DebeziumConfig {
                                 decimals: Decimals::Precise,
@@ -136,14 +136,14 @@ fn every_field_is_read() {
                                 servers: Vec::new(),
                             }),
                         ),
-                        topic(73, "canal", FormatConfig::Canal),
-                        topic(76, "maxwell", FormatConfig::Maxwell),
+                        topic(74, "canal", FormatConfig::Canal),
+                        topic(77, "maxwell", FormatConfig::Maxwell),
                     ],
                 }),
             },
             Source {
                 name: "d-log".to_owned(),
-                line: 79,
+                line: 80,
                 config: SourceConfig::File(FileConfig {
                     path: "etc/../log.jsonl".into(),
                 }),
