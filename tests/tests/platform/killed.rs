@@ -21,12 +21,20 @@ fn killed_at_every_step_it_goes_on_as_if_nothing_had_been() {
     let addresses = platform.addresses();
     // Snapshots are taken before the history begins: their rows would be older than it.
     let before = history.records[0].record.committed_at() - 100 * SECOND;
-    platform.say_that_it_ended(before);
     let beginning = Watching {
         until: before,
         ..watching(addresses.inputs(), folder.path(), &judged, &history)
     };
-    beginning.run(&|_| {}, |_| {}).unwrap();
+    let quiet = &mut platform;
+    beginning
+        .run(&|_| {}, |_| {
+            // Those that come before a snapshot is taken are not seen.
+            for second in 0..10 {
+                quiet.say_that_it_ended(before + second * SECOND);
+                std::thread::sleep(Duration::from_millis(500));
+            }
+        })
+        .unwrap();
     let mut draw = Draw::new(5, 0);
     let (mut kills, mut at_steps) = (0, 0);
     let parts = history
