@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use centinel_batch::Limits;
 use centinel_engine::EngineError;
 use centinel_engine::detect::{
-    BootstrapOptions, Detector, InputFile, RunOptions, RunReport, Until,
+    BootstrapOptions, Detector, DetectorLimits, InputFile, RunOptions, RunReport, Until,
 };
 use centinel_model::{Duration, Severity, Timestamp};
 use centinel_outlet::archive::ArchiveOptions;
@@ -20,7 +20,7 @@ use clap::{Args, ValueEnum};
 use crate::audit::{bytes, environment, severity, wanted};
 use crate::catch_up::CatchUp;
 use crate::check::refuse;
-use crate::config::Config;
+use crate::config::{Config, check_against};
 use crate::detection::Detection;
 use crate::exit::Status;
 use crate::folders::Folders;
@@ -173,6 +173,7 @@ impl DetectArguments {
             rules,
             rules_may_retire: self.rule.is_empty(),
             forget: plan.forget,
+            cache_bytes: plan.cache_bytes,
             state: plan.state,
             options: plan.options,
             reload: (self.until() == Until::Stopped).then_some(watched),
@@ -222,6 +223,7 @@ struct Plan {
     state: PathBuf,
     out: Option<PathBuf>,
     forget: bool,
+    cache_bytes: usize,
     options: RunOptions,
 }
 
@@ -255,6 +257,7 @@ impl DetectArguments {
             },
             out: self.out.clone(),
             forget: self.forget,
+            cache_bytes: DetectorLimits::default().cache_bytes,
             state,
         })
     }
@@ -262,6 +265,12 @@ impl DetectArguments {
     /// By the configuration file.
     fn configured(&self, path: &Path) -> Result<Plan, Status> {
         let config = Config::load(path).map_err(|problems| refuse(&problems))?;
+        let catalog = Folders::catalog_of(&config.schemas)?;
+        let names: Vec<&str> = catalog.sources.iter().map(String::as_str).collect();
+        let problems = check_against(&config, &names);
+        if !problems.is_empty() {
+            return Err(refuse(&problems));
+        }
         let archive = plan::archive(&config).map_err(|problem| refuse(&[problem]))?;
         Ok(Plan {
             folders: Folders {
@@ -280,6 +289,7 @@ impl DetectArguments {
             },
             out: config.findings.clone(),
             forget: config.detection.forget,
+            cache_bytes: config.detection.cache_mib << 20,
             state: config.state,
         })
     }

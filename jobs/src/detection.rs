@@ -30,6 +30,8 @@ pub struct Detection {
     pub rules_may_retire: bool,
     /// Whether entities that are at rest leave state.
     pub forget: bool,
+    /// State kept in memory.
+    pub cache_bytes: usize,
     pub state: PathBuf,
     pub options: RunOptions,
     /// Where rules and schemas are looked for while the run lasts.
@@ -151,6 +153,7 @@ impl Detection {
         let limits = DetectorLimits {
             rules_may_retire: self.rules_may_retire,
             forget: self.forget,
+            cache_bytes: self.cache_bytes,
             ..DetectorLimits::default()
         };
         let (catalog, rules) = loaded;

@@ -27,8 +27,10 @@ impl Told {
             };
             let id = finding.finding_id.to_string();
             match finding.verdict {
-                Verdict::Confirmed | Verdict::Undetermined if self.open.len() < MOST_KEPT => {
-                    self.open.insert(id, finding);
+                Verdict::Confirmed | Verdict::Undetermined => {
+                    if self.open.len() < MOST_KEPT || self.open.contains_key(&id) {
+                        self.open.insert(id, finding);
+                    }
                 }
                 _ => {
                     self.open.remove(&id);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
-use centinel_engine::detect::{InputFile, RunOptions, Until};
+use centinel_engine::detect::{DetectorLimits, InputFile, RunOptions, Until};
 use centinel_model::Duration;
 use centinel_outlet::LineFile;
 use clap::Args;
@@ -68,6 +68,7 @@ impl RunArguments {
             rules,
             rules_may_retire: true,
             forget: false,
+            cache_bytes: DetectorLimits::default().cache_bytes,
             state: self.folder.join("state"),
             options: RunOptions {
                 inputs: vec![

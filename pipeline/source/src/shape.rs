@@ -108,7 +108,8 @@ impl Shapes {
         let drifts = lost.iter().map(|(column, why)| ColumnDrift {
             column,
             what: why.sentence(layout, column),
-            remedy: "bring its schema and the platform's table to the same form, or take the column out of the rules"
+            remedy: "give the platform's table its earlier form, take the column out of the rules, or correct the schema; a state does \
+                 not take over another type of a column, and needs a new folder for it"
                 .into(),
         });
         if let Some(known) = known

@@ -48,7 +48,8 @@ impl Detector {
         documents: &mut Documents,
     ) -> Result<HashSet<u32>, EngineError> {
         let mut resting = HashSet::new();
-        if !self.limits.forget || !self.begin_round() {
+        // A rule that is new has to see everything first.
+        if !self.limits.forget || self.sweeps() || !self.begin_round() {
             return Ok(resting);
         }
         let after = self.forgetting.after.as_deref();

@@ -381,15 +381,15 @@ impl Loop<'_> {
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
             };
-            let quiet = |after| changed.elapsed() >= after;
-            if followed && options.quiet_after.is_some_and(quiet) {
-                end = true;
-                break;
-            }
             let due = |archive: &Archive| archive.is_due(now());
             let idle = batch.is_empty() && !more_due && turned.is_empty();
             if !idle || self.archive.as_ref().is_some_and(due) {
                 more_due = self.work(&batch, &turned, false, rescan)?;
+            }
+            let quiet = |after| changed.elapsed() >= after;
+            if followed && options.quiet_after.is_some_and(quiet) {
+                end = true;
+                break;
             }
             if self.until_sweep(followed) == Some(Duration::ZERO) {
                 more_due |= self.sweep()?;
