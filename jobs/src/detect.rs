@@ -13,7 +13,9 @@ use centinel_engine::detect::{
 };
 use centinel_model::{Duration, Severity, Timestamp};
 use centinel_outlet::archive::ArchiveOptions;
-use centinel_outlet::{LineFile, LineWriter, Outlet, Report, exit_status, write_junit};
+use centinel_outlet::{
+    CouldNotJudge, LineFile, LineWriter, Outlet, Report, exit_status, write_junit,
+};
 use centinel_rules::{Locality, Rule};
 use clap::{Args, ValueEnum};
 
@@ -203,8 +205,26 @@ impl DetectArguments {
         match done {
             Ok(ended) => {
                 summarise(&ended.detector, &ended.report);
-                self.write_junit(told.report(&ended.detector, &ended.rules))?;
-                Ok(status(&ended.detector, &ended.rules, self.fail_on))
+                let mut report = told.report(&ended.detector, &ended.rules);
+                // A run that would have ended by itself was to read more.
+                let ends = self.until() != Until::Stopped || self.until_quiet.is_some();
+                let cut_off = ends && stop.load(Ordering::Relaxed);
+                if cut_off {
+                    let reason = "stopped before its end: what was not read was not judged";
+                    complain(format_args!(
+                        "error: {reason}; run it again, it goes on there"
+                    ));
+                    report.could_not_judge.push(CouldNotJudge {
+                        rule: None,
+                        entity_key: None,
+                        reason: reason.into(),
+                    });
+                }
+                self.write_junit(report)?;
+                match cut_off {
+                    true => Err(Status::CouldNotJudge),
+                    false => Ok(status(&ended.detector, &ended.rules, self.fail_on)),
+                }
             }
             Err(error) => {
                 complain(format_args!("error: {error}"));
@@ -478,9 +498,8 @@ fn status(detector: &Detector, rules: &[Arc<Rule>], fail_on: Severity) -> ExitCo
     let unsure = open
         .values()
         .any(|open| open.undetermined > 0 || (detector.at_the_end() && open.suspected > 0));
-    // Something is suspected that a source must confirm which has never said how far it stands.
-    let silent =
-        !detector.silent_sources().is_empty() && open.values().any(|open| open.suspected > 0);
+    // What depends on a source that has never said how far it stands could not be judged.
+    let silent = !detector.silent_sources().is_empty();
     let could_not_judge = detector.holes() > 0 || unsure || silent;
     let broken = rules
         .iter()

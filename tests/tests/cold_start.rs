@@ -283,9 +283,17 @@ fn what_does_not_fit_is_refused_with_a_remedy() {
     let told = refusal(&fresh, Some(bootstrap(&without)));
     assert!(told.contains("--bootstrap-as-of"), "{told}");
     std::fs::remove_file(without.join("payment.parquet")).unwrap();
-    copy("manifest.json");
     let told = refusal(&fresh, Some(bootstrap(&without)));
     assert!(told.contains("holds no table of the schemas"), "{told}");
+    copy("manifest.json");
+    let told = refusal(&fresh, Some(bootstrap(&without)));
+    assert!(told.contains("payment: manifest.json promises"), "{told}");
+    let other = BootstrapOptions {
+        as_of: Some(Timestamp(1)),
+        ..bootstrap(&snapshot)
+    };
+    let told = refusal(&fresh, Some(other));
+    assert!(told.contains("leave --bootstrap-as-of out"), "{told}");
 }
 
 /// Killed at every step of a commit, over and over, until all is taken in: the same as without, each row once.

@@ -44,3 +44,21 @@ fn a_quiet_platform_without_faults_is_clean() {
     assert_eq!(status, 0, "{said}");
     assert!(said.contains("1 changes"), "{said}");
 }
+
+#[test]
+fn stopped_before_it_was_quiet_it_could_not_judge() {
+    let mut platform = Platform::new();
+    platform.write("rules/too-large.sql", &rule("too-large", "amount > 500"));
+    platform.log(&[(None, &payment("P1", "100.00", ""))]);
+    let junit = platform.path("junit.xml");
+    let arguments = ["--until-quiet", "600s", "--junit", junit.to_str().unwrap()];
+    let mut running = platform.detect(&arguments);
+    running.wait("the first payment", |_| {
+        platform.path("state/state.redb").exists()
+    });
+    let (status, said) = running.terminate();
+    assert_eq!(status, 3, "{said}");
+    assert!(said.contains("stopped before its end"), "{said}");
+    let report = std::fs::read_to_string(&junit).unwrap();
+    assert!(report.contains("stopped before its end"), "{report}");
+}

@@ -106,7 +106,11 @@ fn measure(folder: &Path, schemas: &Path, rules: &Path, database: &MariaDb, seco
             password,
         ))],
         until: Until::Stopped,
-        limits: Limits::default(),
+        // As the configuration has it by default.
+        limits: Limits {
+            max_wait: centinel_model::Duration(50_000),
+            ..Limits::default()
+        },
         silent_after: centinel_model::Duration::seconds(60),
         quiet_after: None,
         archive: None,

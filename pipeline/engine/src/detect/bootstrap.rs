@@ -236,18 +236,28 @@ fn open_table(
     let table = catalog.table(id);
     let said = |problem: String| vec![format!("{}: {problem}", table.name)];
     if !snapshot.has(&table.name).map_err(said)? {
-        return Ok(None);
+        return match snapshot.promised_rows(&table.name) {
+            None | Some(0) => Ok(None),
+            Some(rows) => Err(said(format!(
+                "manifest.json promises {rows} rows, and there is no such file: put it back"
+            ))),
+        };
     }
-    let cut = match as_of {
-        Some(as_of) => as_of,
-        None => snapshot
-            .cut(&[table.name.as_str()])
-            .map_err(said)?
-            .ok_or_else(|| {
-                let problem =
-                    "no manifest.json tells when it was taken; say it (--bootstrap-as-of TIME)";
-                said(problem.into())
-            })?,
+    let own = snapshot.cut(&[table.name.as_str()]);
+    let cut = match (as_of, own) {
+        (Some(as_of), Ok(Some(own))) if as_of != own => {
+            return Err(said(format!(
+                "manifest.json says that it was taken at {own}: leave --bootstrap-as-of out"
+            )));
+        }
+        (Some(as_of), _) => as_of,
+        (None, Ok(Some(own))) => own,
+        (None, Ok(None)) => {
+            let problem =
+                "no manifest.json tells when it was taken; say it (--bootstrap-as-of TIME)";
+            return Err(said(problem.into()));
+        }
+        (None, Err(problem)) => return Err(said(problem)),
     };
     let all: Vec<usize> = (0..table.columns.len()).collect();
     let input = Input::Snapshot(Arc::clone(snapshot)).open(catalog, id, &all)?;
