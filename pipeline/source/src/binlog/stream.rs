@@ -13,7 +13,7 @@ use super::reader::{Reader, Stop};
 use super::server::{Facts, Server};
 
 /// How long rows wait for more of them, where more come.
-const OLDEST: Duration = Duration::from_millis(100);
+const OLDEST: Duration = Duration::from_millis(40);
 /// How long rows wait for the next event.
 const PAUSE: Duration = Duration::from_millis(4);
 
