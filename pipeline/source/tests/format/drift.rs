@@ -15,7 +15,7 @@ fn shapes(chunk: &DecodedChunk) -> Vec<String> {
                 drift.what.contains(&table.columns[drift.column].name),
                 "{drift:?}"
             );
-            assert!(drift.remedy.contains("same form"));
+            assert!(drift.remedy.contains("schema"), "{drift:?}");
             table.columns[drift.column].name.as_str()
         });
         let lost: Vec<&str> = lost.collect();
