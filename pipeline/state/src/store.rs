@@ -4,16 +4,17 @@ use std::path::{Path, PathBuf};
 
 use centinel_model::Timestamp;
 use redb::{
-    Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata,
-    TableDefinition,
+    Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table,
+    TableDefinition, WriteTransaction,
 };
 
 use crate::StateError;
 use crate::document::Wake;
 
 /// The newest form of the whole state this program reads and writes; a state of an earlier form is given it when it is
-/// opened. In form 1 nothing is forgotten, and all documents of forms 1 and 2 are of one shape.
-pub const STATE_FORM: u32 = 3;
+/// opened. In form 1 nothing is forgotten, all documents of forms 1 and 2 are of one shape, and those of forms 1 to 3
+/// lie by their keys and are given numbers.
+pub const STATE_FORM: u32 = 4;
 
 /// A key and its value.
 pub type Entry = (Vec<u8>, Vec<u8>);
@@ -44,10 +45,8 @@ pub trait Store: Send + Sync {
     /// Up to `limit` documents in the order of their places, after the given place.
     fn documents_after(&self, place: Option<&[u8]>, limit: usize)
     -> Result<Vec<Entry>, StateError>;
-    /// The place of a document in their order, which stays for ever: its key, where keys stay.
-    fn place_of(&self, key: &[u8]) -> Result<Vec<u8>, StateError> {
-        Ok(key.to_vec())
-    }
+    /// The place of a document in their order, which stays for ever; behind all others for one that is not there yet.
+    fn place_of(&self, key: &[u8]) -> Result<Vec<u8>, StateError>;
     /// How many documents there are.
     fn count(&self) -> Result<u64, StateError>;
     /// Up to `limit` keys whose wake of this set of sources is at or before `until`, earliest first.
@@ -69,12 +68,42 @@ pub trait Store: Send + Sync {
     fn commit(&self, commit: &Commit) -> Result<(), StateError>;
 }
 
-const DOCUMENTS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("documents");
+/// Documents lie in the order in which they first came, by number: what is touched together mostly came together, so
+/// that a commit writes neighbours, whatever the keys are. A value is the length of the key in 4 bytes, little-endian,
+/// the key, and the document.
+const DOCUMENTS: TableDefinition<u64, &[u8]> = TableDefinition::new("numbered_documents");
+/// The number of each document by its key.
+const NUMBERS: TableDefinition<&[u8], u64> = TableDefinition::new("document_numbers");
+/// Where documents lay before form 4.
+const DOCUMENTS_BY_KEY: TableDefinition<&[u8], &[u8]> = TableDefinition::new("documents");
 const WAKES: TableDefinition<&[u8], ()> = TableDefinition::new("wakes");
 const FACTS: TableDefinition<&str, &[u8]> = TableDefinition::new("facts");
 const OUTBOX: TableDefinition<u64, &[u8]> = TableDefinition::new("outbox");
 const HOLES: TableDefinition<u64, &[u8]> = TableDefinition::new("holes");
 const FORM_FACT: &str = "form";
+
+/// Begins each place. Places of before form 4 are keys, which begin with a letter.
+const PLACE: u8 = 0xff;
+
+fn place(number: u64) -> Vec<u8> {
+    let mut place = vec![PLACE];
+    place.extend_from_slice(&number.to_be_bytes());
+    place
+}
+
+/// The number that a place stands for; none for one of before form 4.
+fn read_place(place: &[u8]) -> Option<u64> {
+    let number = place.strip_prefix(&[PLACE])?;
+    Some(u64::from_be_bytes(number.try_into().ok()?))
+}
+
+/// The key and the document of a value.
+fn split(value: &[u8]) -> Result<(&[u8], &[u8]), StateError> {
+    let parts = value
+        .split_first_chunk::<4>()
+        .and_then(|(length, rest)| rest.split_at_checked(u32::from_le_bytes(*length) as usize));
+    parts.ok_or_else(|| StateError::corrupt("a document is cut short"))
+}
 
 /// A store in one file of one folder, by redb: copy-on-write B-trees, one fsync for each commit.
 pub struct FileStore {
@@ -126,6 +155,7 @@ impl FileStore {
         transaction
             .open_table(DOCUMENTS)
             .map_err(StateError::store)?;
+        transaction.open_table(NUMBERS).map_err(StateError::store)?;
         transaction.open_table(WAKES).map_err(StateError::store)?;
         transaction.open_table(FACTS).map_err(StateError::store)?;
         transaction.open_table(OUTBOX).map_err(StateError::store)?;
@@ -148,7 +178,7 @@ impl FileStore {
                     .and_then(|text| text.parse().ok());
                 match found {
                     Some(STATE_FORM) => Ok(()),
-                    Some(found) if found < STATE_FORM => set(),
+                    Some(found) if found < STATE_FORM => self.number_documents(),
                     Some(found) => Err(StateError::TooNew {
                         path: folder.display().to_string(),
                         found,
@@ -158,6 +188,85 @@ impl FileStore {
                 }
             }
         }
+    }
+}
+
+impl FileStore {
+    /// Gives the documents of an earlier form their numbers, in the order of their keys: all of them or none.
+    fn number_documents(&self) -> Result<(), StateError> {
+        let transaction = self.database.begin_write().map_err(StateError::store)?;
+        {
+            let by_key = transaction
+                .open_table(DOCUMENTS_BY_KEY)
+                .map_err(StateError::store)?;
+            let mut writer = DocumentWriter::open(&transaction)?;
+            for entry in by_key.iter().map_err(StateError::store)? {
+                let (key, document) = entry.map_err(StateError::store)?;
+                let number = writer.number(key.value())?;
+                writer.put(number, key.value(), document.value())?;
+            }
+            let mut facts = transaction.open_table(FACTS).map_err(StateError::store)?;
+            let form = STATE_FORM.to_string().into_bytes();
+            facts
+                .insert(FORM_FACT, form.as_slice())
+                .map_err(StateError::store)?;
+        }
+        transaction
+            .delete_table(DOCUMENTS_BY_KEY)
+            .map_err(StateError::store)?;
+        transaction.commit().map_err(StateError::store)
+    }
+}
+
+/// Writes documents within a transaction.
+struct DocumentWriter<'t> {
+    documents: Table<'t, u64, &'static [u8]>,
+    numbers: Table<'t, &'static [u8], u64>,
+    next: u64,
+}
+
+impl<'t> DocumentWriter<'t> {
+    fn open(transaction: &'t WriteTransaction) -> Result<DocumentWriter<'t>, StateError> {
+        let documents = transaction
+            .open_table(DOCUMENTS)
+            .map_err(StateError::store)?;
+        let numbers = transaction.open_table(NUMBERS).map_err(StateError::store)?;
+        let last = documents.last().map_err(StateError::store)?;
+        let next = last.map_or(0, |(number, _)| number.value() + 1);
+        Ok(DocumentWriter {
+            documents,
+            numbers,
+            next,
+        })
+    }
+
+    /// The number of the document with this key: a new one for one that comes.
+    fn number(&mut self, key: &[u8]) -> Result<u64, StateError> {
+        let known = self.numbers.get(key).map_err(StateError::store)?;
+        if let Some(number) = known.map(|number| number.value()) {
+            return Ok(number);
+        }
+        let number = self.next;
+        self.numbers
+            .insert(key, number)
+            .map_err(StateError::store)?;
+        self.next += 1;
+        Ok(number)
+    }
+
+    fn put(&mut self, number: u64, key: &[u8], document: &[u8]) -> Result<(), StateError> {
+        let length = u32::try_from(key.len())
+            .map_err(|_| StateError::Store("a key is longer than 4 GiB".into()))?;
+        let whole = 4 + key.len() + document.len();
+        let mut value = self
+            .documents
+            .insert_reserve(number, whole)
+            .map_err(StateError::store)?;
+        let (head, rest) = value.as_mut().split_at_mut(4);
+        head.copy_from_slice(&length.to_le_bytes());
+        rest[..key.len()].copy_from_slice(key);
+        rest[key.len()..].copy_from_slice(document);
+        Ok(())
     }
 }
 
@@ -186,15 +295,20 @@ fn read_wake_key(key: &[u8]) -> Result<(Wake, Vec<u8>), StateError> {
 impl Store for FileStore {
     fn documents(&self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StateError> {
         let transaction = self.database.begin_read().map_err(StateError::store)?;
-        let table = transaction
+        let numbers = transaction.open_table(NUMBERS).map_err(StateError::store)?;
+        let documents = transaction
             .open_table(DOCUMENTS)
             .map_err(StateError::store)?;
         keys.iter()
             .map(|key| {
-                Ok(table
-                    .get(*key)
-                    .map_err(StateError::store)?
-                    .map(|value| value.value().to_vec()))
+                let Some(number) = numbers.get(*key).map_err(StateError::store)? else {
+                    return Ok(None);
+                };
+                let value = documents.get(number.value()).map_err(StateError::store)?;
+                let value =
+                    value.ok_or_else(|| StateError::corrupt("a document has only a number"))?;
+                let (_, document) = split(value.value())?;
+                Ok(Some(document.to_vec()))
             })
             .collect()
     }
@@ -206,19 +320,39 @@ impl Store for FileStore {
     ) -> Result<Vec<Entry>, StateError> {
         use std::ops::Bound;
         let transaction = self.database.begin_read().map_err(StateError::store)?;
-        let table = transaction
+        let documents = transaction
             .open_table(DOCUMENTS)
             .map_err(StateError::store)?;
-        let from = place.map_or(Bound::Unbounded, Bound::Excluded);
-        table
-            .range::<&[u8]>((from, Bound::Unbounded))
+        let after = match place {
+            None => None,
+            Some(place) => match read_place(place) {
+                Some(number) => Some(number),
+                // A key of before form 4. Its document has a number since; if not, all are given.
+                None => {
+                    let numbers = transaction.open_table(NUMBERS).map_err(StateError::store)?;
+                    let number = numbers.get(place).map_err(StateError::store)?;
+                    number.map(|number| number.value())
+                }
+            },
+        };
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        documents
+            .range::<u64>((from, Bound::Unbounded))
             .map_err(StateError::store)?
             .take(limit)
             .map(|entry| {
-                let (key, value) = entry.map_err(StateError::store)?;
-                Ok((key.value().to_vec(), value.value().to_vec()))
+                let (_, value) = entry.map_err(StateError::store)?;
+                let (key, document) = split(value.value())?;
+                Ok((key.to_vec(), document.to_vec()))
             })
             .collect()
+    }
+
+    fn place_of(&self, key: &[u8]) -> Result<Vec<u8>, StateError> {
+        let transaction = self.database.begin_read().map_err(StateError::store)?;
+        let numbers = transaction.open_table(NUMBERS).map_err(StateError::store)?;
+        let number = numbers.get(key).map_err(StateError::store)?;
+        Ok(place(number.map_or(u64::MAX, |number| number.value())))
     }
 
     fn count(&self) -> Result<u64, StateError> {
@@ -313,13 +447,14 @@ impl Store for FileStore {
     fn commit(&self, commit: &Commit) -> Result<(), StateError> {
         let transaction = self.database.begin_write().map_err(StateError::store)?;
         {
-            let mut documents = transaction
-                .open_table(DOCUMENTS)
-                .map_err(StateError::store)?;
-            for (key, value) in &commit.documents {
-                documents
-                    .insert(key.as_slice(), value.as_slice())
-                    .map_err(StateError::store)?;
+            let mut writer = DocumentWriter::open(&transaction)?;
+            let numbered = commit.documents.iter();
+            let numbered = numbered.map(|entry| Ok((writer.number(&entry.0)?, entry)));
+            let mut numbered: Vec<(u64, &Entry)> = numbered.collect::<Result<_, StateError>>()?;
+            // Stable: of one key given twice the later counts.
+            numbered.sort_by_key(|(number, _)| *number);
+            for (number, (key, document)) in numbered {
+                writer.put(number, key, document)?;
             }
             let mut wakes = transaction.open_table(WAKES).map_err(StateError::store)?;
             for (wake, document) in &commit.wakes_removed {
@@ -378,81 +513,5 @@ fn collect_numbered<'a>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wake(sources: u64, at: i64) -> Wake {
-        Wake {
-            sources,
-            at: Timestamp(at),
-        }
-    }
-
-    #[test]
-    fn what_one_commit_wrote_is_there_after_opening_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = FileStore::open(folder.path(), 1 << 20).unwrap();
-        store
-            .commit(&Commit {
-                documents: vec![
-                    (b"a".to_vec(), b"1".to_vec()),
-                    (b"b".to_vec(), b"2".to_vec()),
-                ],
-                wakes_added: vec![(wake(1, 10), b"a".to_vec()), (wake(3, 5), b"b".to_vec())],
-                facts: vec![("positions".into(), b"{}".to_vec())],
-                outbox: vec![(1, b"m1".to_vec()), (2, b"m2".to_vec())],
-                holes: vec![(1, b"hole".to_vec())],
-                ..Commit::default()
-            })
-            .unwrap();
-        store
-            .commit(&Commit {
-                delivered: 1,
-                wakes_removed: vec![(wake(3, 5), b"b".to_vec())],
-                ..Commit::default()
-            })
-            .unwrap();
-        drop(store);
-        let store = FileStore::open(folder.path(), 1 << 20).unwrap();
-        let found = store.documents(&[b"a", b"b", b"c"]).unwrap();
-        assert_eq!(found, [Some(b"1".to_vec()), Some(b"2".to_vec()), None]);
-        assert_eq!(
-            store.documents_after(Some(b"a"), 9).unwrap(),
-            [(b"b".to_vec(), b"2".to_vec())]
-        );
-        assert_eq!(store.wake_sets().unwrap(), [1]);
-        assert_eq!(store.due(1, Timestamp(9), 9).unwrap(), []);
-        assert_eq!(
-            store.due(1, Timestamp(10), 9).unwrap(),
-            [(wake(1, 10), b"a".to_vec())]
-        );
-        assert_eq!(store.due(1, Timestamp::MAX, 9).unwrap().len(), 1);
-        assert_eq!(store.undelivered().unwrap(), [(2, b"m2".to_vec())]);
-        assert_eq!(store.holes(0, 9).unwrap().len(), 1);
-        assert_eq!(store.fact("positions").unwrap(), Some(b"{}".to_vec()));
-    }
-
-    #[test]
-    fn newer_forms_and_a_second_process_are_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = FileStore::open(folder.path(), 1 << 20).unwrap();
-        let second = FileStore::open(folder.path(), 1 << 20);
-        assert!(matches!(second, Err(StateError::InUse { .. })));
-        store
-            .commit(&Commit {
-                facts: vec![(FORM_FACT.into(), b"4".to_vec())],
-                ..Commit::default()
-            })
-            .unwrap();
-        drop(store);
-        let newer = FileStore::open(folder.path(), 1 << 20);
-        assert!(matches!(
-            newer,
-            Err(StateError::TooNew {
-                found: 4,
-                known: 3,
-                ..
-            })
-        ));
-    }
-}
+#[path = "store_tests.rs"]
+mod tests;

@@ -186,7 +186,7 @@ impl Store for Renumbered {
     }
 
     fn place_of(&self, key: &[u8]) -> Result<Vec<u8>, StateError> {
-        self.stored_key(key)
+        self.store.place_of(&self.stored_key(key)?)
     }
 
     fn count(&self) -> Result<u64, StateError> {

@@ -1,0 +1,119 @@
+//! What the store keeps, and what it refuses.
+
+use super::*;
+
+fn wake(sources: u64, at: i64) -> Wake {
+    Wake {
+        sources,
+        at: Timestamp(at),
+    }
+}
+
+#[test]
+fn what_one_commit_wrote_is_there_after_opening_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FileStore::open(folder.path(), 1 << 20).unwrap();
+    store
+        .commit(&Commit {
+            documents: vec![
+                (b"a".to_vec(), b"1".to_vec()),
+                (b"b".to_vec(), b"2".to_vec()),
+            ],
+            wakes_added: vec![(wake(1, 10), b"a".to_vec()), (wake(3, 5), b"b".to_vec())],
+            facts: vec![("positions".into(), b"{}".to_vec())],
+            outbox: vec![(1, b"m1".to_vec()), (2, b"m2".to_vec())],
+            holes: vec![(1, b"hole".to_vec())],
+            ..Commit::default()
+        })
+        .unwrap();
+    store
+        .commit(&Commit {
+            delivered: 1,
+            wakes_removed: vec![(wake(3, 5), b"b".to_vec())],
+            ..Commit::default()
+        })
+        .unwrap();
+    drop(store);
+    let store = FileStore::open(folder.path(), 1 << 20).unwrap();
+    let found = store.documents(&[b"a", b"b", b"c"]).unwrap();
+    assert_eq!(found, [Some(b"1".to_vec()), Some(b"2".to_vec()), None]);
+    assert_eq!(
+        store
+            .documents_after(Some(&store.place_of(b"a").unwrap()), 9)
+            .unwrap(),
+        [(b"b".to_vec(), b"2".to_vec())]
+    );
+    assert!(store.place_of(b"b").unwrap() < store.place_of(b"c").unwrap());
+    assert_eq!(store.wake_sets().unwrap(), [1]);
+    assert_eq!(store.due(1, Timestamp(9), 9).unwrap(), []);
+    assert_eq!(
+        store.due(1, Timestamp(10), 9).unwrap(),
+        [(wake(1, 10), b"a".to_vec())]
+    );
+    assert_eq!(store.due(1, Timestamp::MAX, 9).unwrap().len(), 1);
+    assert_eq!(store.undelivered().unwrap(), [(2, b"m2".to_vec())]);
+    assert_eq!(store.holes(0, 9).unwrap().len(), 1);
+    assert_eq!(store.fact("positions").unwrap(), Some(b"{}".to_vec()));
+}
+
+#[test]
+fn documents_of_before_numbers_are_there_and_a_pass_over_them_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::create(folder.path().join("state.redb")).unwrap();
+    let transaction = database.begin_write().unwrap();
+    {
+        let mut by_key = transaction.open_table(DOCUMENTS_BY_KEY).unwrap();
+        for (key, document) in [("ec", "3"), ("ea", "1"), ("eb", "2")] {
+            by_key.insert(key.as_bytes(), document.as_bytes()).unwrap();
+        }
+        let mut facts = transaction.open_table(FACTS).unwrap();
+        facts.insert(FORM_FACT, b"3".as_slice()).unwrap();
+    }
+    transaction.commit().unwrap();
+    drop(database);
+    let entry = |key: &str, document: &str| (key.into(), document.into());
+    for _ in 0..2 {
+        let store = FileStore::open(folder.path(), 1 << 20).unwrap();
+        let all = [entry("ea", "1"), entry("eb", "2"), entry("ec", "3")];
+        assert_eq!(store.documents_after(None, 9).unwrap(), all);
+        assert_eq!(store.documents_after(Some(b"ea"), 9).unwrap(), all[1..]);
+        assert_eq!(store.documents(&[b"eb"]).unwrap(), [Some(b"2".to_vec())]);
+        assert_eq!(store.count().unwrap(), 3);
+    }
+    let store = FileStore::open(folder.path(), 1 << 20).unwrap();
+    store
+        .commit(&Commit {
+            documents: vec![entry("e0", "0"), entry("eb", "22"), entry("eb", "23")],
+            ..Commit::default()
+        })
+        .unwrap();
+    let found = store.documents_after(Some(b"ea"), 9).unwrap();
+    assert_eq!(
+        found,
+        [entry("eb", "23"), entry("ec", "3"), entry("e0", "0")]
+    );
+}
+
+#[test]
+fn newer_forms_and_a_second_process_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FileStore::open(folder.path(), 1 << 20).unwrap();
+    let second = FileStore::open(folder.path(), 1 << 20);
+    assert!(matches!(second, Err(StateError::InUse { .. })));
+    store
+        .commit(&Commit {
+            facts: vec![(FORM_FACT.into(), b"5".to_vec())],
+            ..Commit::default()
+        })
+        .unwrap();
+    drop(store);
+    let newer = FileStore::open(folder.path(), 1 << 20);
+    assert!(matches!(
+        newer,
+        Err(StateError::TooNew {
+            found: 5,
+            known: 4,
+            ..
+        })
+    ));
+}
