@@ -47,7 +47,10 @@ pub(crate) fn script(
     let mut before = None;
     for (index, state) in states.iter().enumerate() {
         let closes = index + 1 == states.len();
-        steps.push(one(state.updated_at, before, Row::CashOut(*state), closes));
+        let mut step = one(state.updated_at, before, Row::CashOut(*state), closes);
+        let by_hand = closes && fault == Some(FaultKind::ManualCashOutAmount);
+        step.changes[0].by_hand = by_hand;
+        steps.push(step);
         before = Some(Row::CashOut(*state));
     }
     let sent = states[1];
@@ -77,6 +80,7 @@ fn one(at: i64, before: Option<Row>, after: Row, closes: bool) -> Planned {
             before,
             after,
             closes,
+            by_hand: false,
         }],
         pools: false,
     }
@@ -95,6 +99,7 @@ fn take(rows: &[Settlement], cash_out_no: Key, at: i64) -> Planned {
             before,
             after,
             closes: true,
+            by_hand: false,
         }
     });
     Planned {

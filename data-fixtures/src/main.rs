@@ -46,6 +46,9 @@ struct Arguments {
     /// Orders of ten thousand that get a fault
     #[arg(long, default_value_t = 0)]
     faults_per_ten_thousand: u32,
+    /// Healthy paid orders of ten thousand whose payment somebody changes by hand, so that no balance breaks
+    #[arg(long, default_value_t = 0)]
+    manual_per_ten_thousand: u32,
     /// Plants this fault once; may be given several times
     #[arg(long, value_parser = parse_fault)]
     fault: Vec<FaultKind>,
@@ -118,6 +121,7 @@ impl Arguments {
             heartbeat_every: seconds(self.heartbeat_seconds),
             tail: seconds(self.tail_seconds),
             fault_share: self.faults_per_ten_thousand,
+            manual_share: self.manual_per_ten_thousand,
             faults: if self.every_fault {
                 FaultKind::ALL.to_vec()
             } else {

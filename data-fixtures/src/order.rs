@@ -4,7 +4,7 @@ use crate::fault::FaultKind;
 use crate::key::{Key, KeyKind, KeyMaker};
 use crate::parameters::SimulationParameters;
 use crate::random::Draw;
-use crate::row::{Channel, Detail, Message, Row};
+use crate::row::{Channel, Detail, Message, Payment, Row};
 use crate::table::Table;
 use crate::text::SECOND;
 
@@ -30,6 +30,8 @@ pub(crate) struct PlannedChange {
     pub before: Option<Row>,
     pub after: Row,
     pub closes: bool,
+    /// Whether somebody made it by hand.
+    pub by_hand: bool,
 }
 
 /// Draws how long an effect waits for its cause: mostly below two seconds, never above `longest`.
@@ -116,6 +118,26 @@ impl Script<'_> {
             self.settle_payment(paid_at + 5 * SECOND, amount);
         }
         self.refund_some(&payment, paid_at);
+        if self.parameters.manual_share > 0 && self.draw.chance(self.parameters.manual_share) {
+            self.touch(&payment, paid_at);
+        }
+    }
+
+    /// Somebody changes the paid payment by hand in a way that moves no money and breaks no balance, at any time: at
+    /// once, while all else is still on its way, or much later.
+    fn touch(&mut self, payment: &Payment, paid_at: i64) {
+        if self.fault.is_some() {
+            return;
+        }
+        let at = paid_at + self.draw.between(1_000, 600 * SECOND);
+        let mut touched = Payment {
+            updated_at: at,
+            ..*payment
+        };
+        if self.draw.chance(5_000) {
+            touched.payer_account = self.draw.below(10_000_000_000);
+        }
+        self.amend(at, Row::Payment(*payment), Row::Payment(touched));
     }
 
     fn draw_amount(&mut self) -> i64 {
@@ -149,6 +171,7 @@ impl Script<'_> {
                 before: None,
                 after,
                 closes: false,
+                by_hand: false,
             }],
         );
     }
@@ -160,8 +183,20 @@ impl Script<'_> {
                 before: Some(before),
                 after,
                 closes: false,
+                by_hand: false,
             }],
         );
+    }
+
+    /// An update that somebody makes by hand.
+    fn amend(&mut self, at: i64, before: Row, after: Row) {
+        let change = PlannedChange {
+            before: Some(before),
+            after,
+            closes: false,
+            by_hand: true,
+        };
+        self.commit(at, vec![change]);
     }
 
     fn commit(&mut self, at: i64, changes: Vec<PlannedChange>) {

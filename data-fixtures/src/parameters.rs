@@ -39,6 +39,8 @@ pub struct SimulationParameters {
     pub cash_out_rows: usize,
     /// Share of orders that get a fault drawn from all kinds.
     pub fault_share: u32,
+    /// Share of healthy paid orders whose payment somebody changes by hand, so that no balance breaks.
+    pub manual_share: u32,
     /// Faults planted once each, spread over the history.
     pub faults: Vec<FaultKind>,
 }
@@ -63,6 +65,7 @@ impl Default for SimulationParameters {
             cash_out_every: 3_600 * SECOND,
             cash_out_rows: 200,
             fault_share: 0,
+            manual_share: 0,
             faults: Vec::new(),
         }
     }

@@ -22,6 +22,8 @@ pub struct Change {
     pub after: Row,
     /// Whether the row never changes again.
     pub closes: bool,
+    /// Whether somebody made it by hand.
+    pub by_hand: bool,
 }
 
 /// A business event.

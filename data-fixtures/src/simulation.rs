@@ -240,6 +240,7 @@ impl Simulation {
                     before: change.before,
                     after: change.after,
                     closes: change.closes,
+                    by_hand: change.by_hand,
                 })
             };
             stream.queue.push_back(Delivered {

@@ -79,7 +79,8 @@ pub fn run(arguments: &AuditArguments) -> ExitCode {
         Ok(loaded) => loaded,
         Err(status) => return status.into(),
     };
-    let rules = match wanted(&rules.rules, &arguments.rule) {
+    let rules = wanted(&rules.rules, &arguments.rule);
+    let rules = match rules.and_then(|rules| without_history(rules, &arguments.rule)) {
         Ok(rules) => rules,
         Err(problems) => {
             problems.iter().for_each(complain);
@@ -185,6 +186,28 @@ pub fn wanted(rules: &[Arc<Rule>], named: &[String]) -> Result<Vec<Arc<Rule>>, V
     } else {
         Err(problems)
     }
+}
+
+/// The rules but those that read the history of changes, which no snapshot holds; an error where one of those is named.
+pub fn without_history(
+    mut rules: Vec<Arc<Rule>>,
+    named: &[String],
+) -> Result<Vec<Arc<Rule>>, Vec<String>> {
+    let of_history = rules.iter().filter(|rule| rule.reads_history);
+    let refused: Vec<String> = of_history
+        .filter(|rule| named.contains(&rule.id))
+        .map(|rule| {
+            format!(
+                "error: `{}` reads the history of changes, which no snapshot holds: it runs in detection",
+                rule.id
+            )
+        })
+        .collect();
+    if !refused.is_empty() {
+        return Err(refused);
+    }
+    rules.retain(|rule| !rule.reads_history);
+    Ok(rules)
 }
 
 fn unknown(rules: &[Arc<Rule>], id: &str) -> String {

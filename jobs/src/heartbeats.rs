@@ -82,7 +82,7 @@ fn sql(database: &str, table: &str) -> String {
 
 fn in_topic(table: &Table) -> String {
     match table.kind {
-        TableKind::Rows => {
+        TableKind::Rows | TableKind::History(_) => {
             let pattern = table.from.first().map(ToString::to_string);
             let (database, name) = pattern
                 .as_deref()

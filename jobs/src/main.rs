@@ -2,6 +2,7 @@
 
 mod audit;
 mod catch_up;
+mod changes;
 mod check;
 mod config;
 mod detect;
@@ -46,6 +47,8 @@ enum Job {
     Heartbeats(heartbeats::HeartbeatsArguments),
     /// Judges a snapshot of Parquet files
     Audit(audit::AuditArguments),
+    /// Lists the changes made by hand that detection told: who, when, what, and what their checkpoints say
+    Changes(changes::ChangesArguments),
     /// Checks, tests and explains rules
     Rules(rules::RulesArguments),
 }
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Job::Check(arguments) => check::run(&arguments),
         Job::Heartbeats(arguments) => heartbeats::run(&arguments),
         Job::Audit(arguments) => audit::run(&arguments),
+        Job::Changes(arguments) => changes::run(&arguments),
         Job::Rules(arguments) => rules::run(&arguments),
     }
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use centinel_model::{Timestamp, Verdict};
-use centinel_tests::{Detection, History, rules, schemas, write_log};
+use centinel_tests::{Detection, History, all_rules, rules, schemas, write_log};
 use data_fixtures::{Delivered, SECOND, SimulationParameters, Source, trouble};
 
 fn healthy(seed: u64) -> SimulationParameters {
@@ -19,7 +19,7 @@ fn assert_silent(records: &[Delivered], what: &str) {
     let log = folder.path().join("log.jsonl");
     write_log(&log, records);
     let catalog = schemas();
-    let detected = Detection::over(&log, folder.path()).run(&catalog, &rules(&catalog));
+    let detected = Detection::over(&log, folder.path()).run(&catalog, &all_rules(&catalog));
     assert!(
         detected.messages.is_empty(),
         "{what}: {:#?}",

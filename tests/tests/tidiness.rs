@@ -180,7 +180,7 @@ fn files_can_be_read_in_one_sitting() {
 fn every_rule_has_tests_of_the_good_and_the_bad() {
     let catalog = centinel_catalog::load(&root().join("schemas")).unwrap();
     let rules = centinel_rules::load(&root().join("sql-rules"), &catalog).unwrap();
-    for rule in &rules.rules {
+    for rule in rules.rules.iter().filter(|rule| rule.guards.is_none()) {
         let tests = centinel_rules::load_tests(rule, &catalog).unwrap();
         assert!(
             tests.iter().any(|test| test.expect.is_empty()),

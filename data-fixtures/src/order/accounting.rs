@@ -35,6 +35,7 @@ impl Script<'_> {
             before: None,
             after: Row::Entry(*entry),
             closes: false,
+            by_hand: false,
         };
         self.commit(at, entries.iter().map(insert).collect());
         for entry in &entries {
@@ -53,7 +54,7 @@ impl Script<'_> {
                 updated_at: changed_at,
                 ..payable
             };
-            self.update(changed_at, Row::Entry(payable), Row::Entry(changed));
+            self.amend(changed_at, Row::Entry(payable), Row::Entry(changed));
         }
     }
 

@@ -61,7 +61,7 @@ impl Script<'_> {
                 updated_at: at,
                 ..paid
             };
-            self.update(at, Row::Payment(paid), Row::Payment(changed));
+            self.amend(at, Row::Payment(paid), Row::Payment(changed));
         }
         paid
     }

@@ -115,7 +115,7 @@ impl Script<'_> {
                 updated_at: changed_at,
                 ..*refund
             };
-            self.update(changed_at, Row::Refund(*refund), Row::Refund(changed));
+            self.amend(changed_at, Row::Refund(*refund), Row::Refund(changed));
         }
         if !(faulty && self.has(FaultKind::LostRefund)) {
             self.settle(at, SettlementKind::Refund, -refund.amount);

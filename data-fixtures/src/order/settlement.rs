@@ -86,7 +86,7 @@ impl Script<'_> {
                 updated_at: at,
                 ..settled
             };
-            self.update(at, Row::Settlement(settled), Row::Settlement(row));
+            self.amend(at, Row::Settlement(settled), Row::Settlement(row));
         }
         let change = Row::Settlement(row);
         // The event was planned after the settlement's own update, so look for the change itself.

@@ -5,6 +5,9 @@ use crate::row::{Row, Value};
 use crate::table::Source;
 use crate::text::{TimeStyle, push_integer, push_json_text, push_time};
 
+/// Who changes rows by hand, as far as the log knows it.
+const BY_HAND: &[u8] = b",\"thread\":77,\"account\":\"ops@console\"";
+
 /// Writes records as lines of the change log.
 #[derive(Debug, Default)]
 pub struct JsonLinesWriter {
@@ -70,6 +73,9 @@ impl JsonLinesWriter {
             b",\"last\":false"
         });
         push_committed_at(out, change.committed_at);
+        if change.by_hand {
+            out.extend_from_slice(BY_HAND);
+        }
         if let Some(before) = &change.before {
             out.extend_from_slice(b",\"before\":");
             push_json_row(out, before, 0, &mut self.values);

@@ -207,7 +207,7 @@ fn lines(
         for mut after in objects(table, rows)? {
             let committed_at = committed_at.to_string();
             let line = match table.kind {
-                TableKind::Rows => json!({
+                TableKind::Rows | TableKind::History(_) => json!({
                     "table": table.name, "op": "insert", "epoch": 1, "sequence": lines.len() + 1,
                     "ordinal": 0, "last": true, "committed_at": committed_at, "after": after,
                 }),

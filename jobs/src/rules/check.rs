@@ -45,11 +45,12 @@ fn where_it_runs(rule: &Rule, tests: usize) -> String {
         Err(reason) => format!("no{}: {reason}", line_of(rule)),
     };
     let audit = match rule.locality.is_local() {
+        _ if rule.reads_history => "no: a snapshot holds no history of changes",
         true => "slice by slice",
         false => "whole tables",
     };
     let tests = match tests {
-        0 => "\n  tests: none".to_owned(),
+        0 if rule.guards.is_none() => "\n  tests: none".to_owned(),
         _ => String::new(),
     };
     format!(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::error::ArrowError;
-use centinel_model::{Images, LostColumns, TableChanges, TableId};
+use centinel_model::{Images, LostColumns, Origin, TableChanges, TableId};
 
 /// Some consecutive changes of one decoded table.
 #[derive(Clone, Debug)]
@@ -127,6 +127,7 @@ fn join(pieces: &[Piece]) -> Result<TableChanges, ArrowError> {
         before: join_images(pieces, |changes| &changes.before)?,
         after: join_images(pieces, |changes| &changes.after)?,
         lost: join_lost(pieces),
+        origins: join_origins(pieces),
     })
 }
 
@@ -143,6 +144,26 @@ fn join_lost(pieces: &[Piece]) -> Vec<(u32, LostColumns)> {
             own.iter()
                 .map(|(index, columns)| (moved(*index), Arc::clone(columns))),
         );
+        base += range.len() as u32;
+    }
+    joined
+}
+
+fn join_origins(pieces: &[Piece]) -> Vec<(u32, Option<Arc<Origin>>)> {
+    let (mut joined, mut base) = (Vec::<(u32, Option<Arc<Origin>>)>::new(), 0);
+    for Piece { changes, range } in pieces {
+        let runs = &changes.origins;
+        let begun = runs.partition_point(|(first, _)| *first as usize <= range.start);
+        let ended = runs.partition_point(|(first, _)| (*first as usize) < range.end);
+        let known = begun.checked_sub(1).and_then(|run| runs[run].1.clone());
+        let moved = runs[begun..ended.max(begun)]
+            .iter()
+            .map(|(first, origin)| (first - range.start as u32 + base, origin.clone()));
+        for (first, origin) in std::iter::once((base, known)).chain(moved) {
+            if joined.last().and_then(|(_, last)| last.as_ref()) != origin.as_ref() {
+                joined.push((first, origin));
+            }
+        }
         base += range.len() as u32;
     }
     joined

@@ -57,6 +57,7 @@ impl Catalog {
         let kind = match table.kind {
             TableKind::Rows => "rows",
             TableKind::Events => "events",
+            TableKind::History(_) => "history",
         };
         line(
             text,

@@ -6,6 +6,7 @@ mod column;
 mod currency;
 mod entity;
 mod fingerprint;
+mod guard;
 mod load;
 mod mask;
 mod origin;
@@ -14,6 +15,10 @@ mod table;
 
 pub use column::{Column, ColumnType, Currency, Money, MoneyUnit};
 pub use entity::{Entity, Normalisation};
+pub use guard::{
+    ExplainingEvent, Explanation, Guard, HISTORY_COLUMNS, PLANNED_COLUMNS, history_name,
+    planned_name,
+};
 pub use load::{Diagnostic, load};
 pub use mask::mask;
 pub use origin::{MessageField, MessageMapping, TablePattern, TimeForm, parse_zone};
@@ -27,7 +32,8 @@ use centinel_model::{EntityId, SourceId, TableId};
 /// All system tables, events, entities and sources, resolved against each other.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
-    /// By [`TableId`], in order of name.
+    /// By [`TableId`], in order of name; behind them the histories of guarded tables, and
+    /// the events that announce their repairs.
     pub tables: Vec<Table>,
     /// By [`EntityId`], in order of name.
     pub entities: Vec<Entity>,

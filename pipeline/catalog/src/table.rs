@@ -3,7 +3,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use centinel_model::{Duration, EntityId, SourceId, TableId};
 
-use crate::{Column, MessageMapping, TablePattern};
+use crate::{Column, Guard, MessageMapping, TablePattern};
 
 /// One system table or event.
 #[derive(Clone, Debug)]
@@ -41,15 +41,21 @@ pub struct Table {
     pub zone_seconds: Option<i32>,
     /// How plain JSON messages become this event; none for a table.
     pub message: Option<MessageMapping>,
+    /// Which of its changes are expected, where others are to be told; then the catalog holds its history, too.
+    pub guard: Option<Guard>,
+    /// Set for the event that announces changes of this guarded table.
+    pub plans_for: Option<TableId>,
 }
 
-/// Rows or messages.
+/// Rows, messages, or the history of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TableKind {
     /// Rows of a database table.
     Rows,
     /// Business events: append-only, deduplicated by message id.
     Events,
+    /// The changes of the rows of this guarded table, one row for each. No source has it: detection derives it.
+    History(TableId),
 }
 
 /// How a row reaches its entity.

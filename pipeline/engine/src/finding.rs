@@ -100,6 +100,7 @@ fn bare(
         positions: judgement.positions.clone(),
         anchor: judgement.anchor.to_string(),
         judged_at: judgement.judged_at.to_string(),
+        checkpoint: None,
     }
 }
 

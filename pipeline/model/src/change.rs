@@ -1,8 +1,10 @@
 //! Row changes, held by column.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
 
-use crate::{LostColumns, TableId, Timestamp};
+use crate::{LostColumns, Origin, TableId, Timestamp};
 
 /// What happened to a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,12 +59,27 @@ pub struct TableChanges {
     pub after: Images,
     /// The changes whose row after lacks columns, by index, rising; all others are whole.
     pub lost: Vec<(u32, LostColumns)>,
+    /// Who made them: each origin is that of the change with this index and of those behind it, up to the next one.
+    /// Of changes before the first, nothing is known.
+    pub origins: Vec<(u32, Option<Arc<Origin>>)>,
 }
 
 impl TableChanges {
     /// How many changes these are.
     pub fn len(&self) -> usize {
         self.operations.len()
+    }
+
+    /// Who made each change, in order.
+    pub fn origins(&self) -> impl Iterator<Item = Option<&Origin>> {
+        let mut runs = self.origins.iter().peekable();
+        let mut known = None;
+        (0..self.len() as u32).map(move |index| {
+            while let Some((_, origin)) = runs.next_if(|(first, _)| *first <= index) {
+                known = origin.as_deref();
+            }
+            known
+        })
     }
 
     /// Whether there are none.

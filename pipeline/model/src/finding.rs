@@ -108,4 +108,42 @@ pub struct Finding {
     pub anchor: String,
     /// The rule's clock when it was judged, RFC 3339.
     pub judged_at: String,
+    /// Of a change by hand: what its checkpoint says of the entity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<CheckpointAnswer>,
+}
+
+/// What a checkpoint says of the entity whose row was changed by hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointAnswer {
+    /// Its name.
+    pub name: String,
+    /// Of all its rules: violated where one is, else undetermined where one is.
+    pub verdict: CheckpointVerdict,
+    /// What each of its rules says, in its order.
+    pub rules: Vec<CheckpointRule>,
+}
+
+/// What one rule of a checkpoint says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointRule {
+    /// The rule's id.
+    pub rule: String,
+    /// What it says.
+    pub verdict: CheckpointVerdict,
+    /// Money at risk by it, added up, in major units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<String>,
+}
+
+/// What is known when the patience of a checkpoint has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckpointVerdict {
+    /// The entity is as it should be.
+    Passed,
+    /// It could not be judged: a source is behind, or a record could not be read.
+    Undetermined,
+    /// It is not.
+    Violated,
 }

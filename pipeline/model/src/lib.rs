@@ -12,6 +12,7 @@ mod finding;
 mod hole;
 mod horizon;
 mod micro_batch;
+mod origin;
 mod position;
 mod severity;
 mod time;
@@ -21,10 +22,14 @@ pub use change::{Images, Operation, TableChanges, Version};
 pub use chunk::{DecodedChunk, Line, LineContent, TransactionRow};
 pub use drift::{ColumnDrift, LostColumns, Note, TableShape};
 pub use entity::{EntityId, EntityKey, SourceId, TableId};
-pub use finding::{Evidence, FINDING_SCHEMA, Finding, FindingId, Verdict};
+pub use finding::{
+    CheckpointAnswer, CheckpointRule, CheckpointVerdict, Evidence, FINDING_SCHEMA, Finding,
+    FindingId, Verdict,
+};
 pub use hole::{Hole, HoleReason};
 pub use horizon::HorizonOf;
 pub use micro_batch::MicroBatch;
+pub use origin::Origin;
 pub use position::{KnownRecord, Position, Positions};
 pub use severity::Severity;
 pub use time::{Duration, DurationError, Timestamp, TimestampError};

@@ -5,11 +5,13 @@
 //! of one entity over a [`Slice`], with plans made once. [`Session`] answers one rule over whole tables.
 
 mod as_of;
+mod checkpoint;
 mod dense;
 mod evaluate;
 mod exact;
 mod explain;
 mod forms;
+mod guards;
 mod head;
 mod leaf;
 mod lineage;
@@ -30,11 +32,13 @@ mod wake;
 
 pub use as_of::AsOf;
 pub use centinel_catalog::Diagnostic;
+pub use checkpoint::Checkpoint;
 pub use evaluate::{Evaluator, Limits, RuleOutcome};
 pub use explain::explain;
+pub use guards::{GUARD_PREFIX, PLANNED_PREFIX, guard_rule_id, planned_rule_id};
 pub use load::{RuleSet, load, load_text};
 pub use locality::Locality;
-pub use rule::{Point, Rule, RuleCurrency, Status, TableUse, Trip};
+pub use rule::{Guarded, Point, Rule, RuleCurrency, Status, TableUse, Trip};
 pub use rule_test::{RuleTest, compare, load_tests, run_test, slice_of_rows};
 pub use session::Session;
 pub use slice::{EntityNames, LayoutTable, Slice, SliceLayout, rule_column};

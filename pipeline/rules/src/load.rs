@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
-use centinel_catalog::{Catalog, Diagnostic};
+use centinel_catalog::{Catalog, Diagnostic, TableKind};
 use centinel_model::{EntityId, TableId};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{SchemaError, Span};
@@ -18,6 +18,8 @@ use futures::executor::block_on;
 use sha2::{Digest, Sha256};
 
 use crate::as_of::AsOf;
+use crate::checkpoint::load_checkpoints;
+use crate::guards::guard_rules;
 use crate::head::Head;
 use crate::mistakes::{Mistakes, SourceFile, suggest};
 use crate::rule::{Rule, RuleCurrency, TableUse, Trip};
@@ -42,7 +44,7 @@ impl RuleSet {
     }
 }
 
-/// Reads all `*.sql` files of a folder (not of folders in it). Either everything is right, or every mistake
+/// Reads all `*.sql` files of a folder (not of folders in it), and adds a rule for each guarded table. Either everything is right, or every mistake
 /// is listed, by file and line.
 pub fn load(folder: &Path, catalog: &Catalog) -> Result<RuleSet, Vec<Diagnostic>> {
     let shown = folder.display().to_string();
@@ -61,6 +63,20 @@ pub fn load(folder: &Path, catalog: &Catalog) -> Result<RuleSet, Vec<Diagnostic>
             Ok(rule) => rules.push(Arc::new(rule)),
             Err(more) => mistakes.extend(more),
         }
+    }
+    if mistakes.is_empty() {
+        let checkpoints = load_checkpoints(folder, &rules);
+        match checkpoints
+            .and_then(|checkpoints| guard_rules(catalog, &rules, checkpoints.as_deref()))
+        {
+            Ok(guards) => rules.extend(guards),
+            Err(more) => mistakes.extend(more),
+        }
+    }
+    rules.sort_by(|left: &Arc<Rule>, right| left.id.cmp(&right.id));
+    for pair in rules.windows(2).filter(|pair| pair[0].id == pair[1].id) {
+        let problem = format!("`{}` is the id of the rule of a guarded table", pair[0].id);
+        mistakes.push(whole(&pair[0].path, problem, "give the file another name"));
     }
     mistakes.sort_by(|left: &Diagnostic, right| {
         (&left.file, left.line).cmp(&(&right.file, right.line))
@@ -311,6 +327,9 @@ fn assemble(
     let currency = check_output(catalog, &head, &names, &output, mistakes);
     let (entity, triggers, trip) = names?;
     let reads = reads(plan, catalog);
+    let is_history =
+        |used: &TableUse| matches!(catalog.table(used.table).kind, TableKind::History(_));
+    let reads_history = reads.iter().any(is_history);
     let triggers = check_triggers(catalog, triggers, &reads, mistakes);
     let uses_as_of = wake::uses_as_of(plan);
     let key = match catalog.entity(entity).key.as_slice() {
@@ -377,6 +396,8 @@ fn assemble(
         reads,
         output,
         uses_as_of,
+        reads_history,
+        guards: None,
     })
 }
 

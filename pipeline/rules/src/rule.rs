@@ -4,6 +4,7 @@ use arrow::datatypes::SchemaRef;
 use centinel_model::{Duration, EntityId, Severity, TableId};
 use serde::Deserialize;
 
+use crate::checkpoint::Checkpoint;
 use crate::locality::Locality;
 use crate::wake::TimeBound;
 
@@ -69,6 +70,21 @@ pub struct Rule {
     /// When `as_of()` alone can break the rule for an entity; or why that cannot be told. Empty for rules
     /// without `as_of()`.
     pub time_bounds: Result<Vec<TimeBound>, String>,
+    /// Whether it reads the history of a guarded table, which only detection has.
+    pub reads_history: bool,
+    /// Set for the rule that a guarded table brings.
+    pub guards: Option<Guarded>,
+}
+
+/// What the rule of a guarded table guards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guarded {
+    /// The table.
+    pub table: TableId,
+    /// How far an event may lie from the change that it explains.
+    pub window: Duration,
+    /// What is asked about the entity whose row was changed by hand.
+    pub checkpoint: Option<Checkpoint>,
 }
 
 /// Columns of one table that a rule reads.

@@ -37,7 +37,7 @@ fn every_shipped_rule_runs_in_detection() {
 fn every_shipped_rule_passes_its_tests() {
     let (catalog, rules) = shipped();
     let mut failures = Vec::new();
-    for rule in &rules.rules {
+    for rule in rules.rules.iter().filter(|rule| rule.guards.is_none()) {
         let tests = load_tests(rule, &catalog).unwrap();
         assert!(!tests.is_empty(), "{} has no test", rule.id);
         for test in tests {

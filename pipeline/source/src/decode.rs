@@ -161,7 +161,7 @@ impl Decoder {
             .filter(|index| self.layouts[*index].kind == wanted)
             .ok_or_else(|| {
                 let message = match wanted {
-                    TableKind::Rows => {
+                    TableKind::Rows | TableKind::History(_) => {
                         "the line names a table that no schema describes; add it to the schemas"
                     }
                     TableKind::Events => {

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use centinel_catalog::TableKind;
-use centinel_model::{HoleReason, Operation, SourceId, Timestamp, TransactionRow, Version};
+use centinel_model::{HoleReason, Operation, Origin, SourceId, Timestamp, TransactionRow, Version};
 
 use crate::column::Cell;
+use crate::format::made_by::statement;
 use crate::json::{Cursor, Value};
 use crate::rows::{Layout, TableBuffer, images_of};
 use crate::value::{self, Refusal};
@@ -23,6 +24,7 @@ pub(crate) struct Envelope {
     message_id: bool,
     before: Option<bool>,
     after: Option<bool>,
+    origin: Origin,
 }
 
 impl Envelope {
@@ -60,7 +62,7 @@ pub(crate) fn read_row(
     sane(committed_at, latest)?;
     let (operation, version) = match layout.kind {
         TableKind::Events => (Operation::Insert, Version::default()),
-        TableKind::Rows => (
+        TableKind::Rows | TableKind::History(_) => (
             envelope.operation.ok_or_else(|| missing("op"))?,
             version(envelope)?,
         ),
@@ -68,7 +70,10 @@ pub(crate) fn read_row(
     let (before, after) = images_of(operation);
     check_image("before", before, envelope.before)?;
     check_image("after", after, envelope.after)?;
-    buffer.complete(layout, operation, version, committed_at)
+    let row = buffer.complete(layout, operation, version, committed_at)?;
+    let origin = std::mem::take(&mut envelope.origin);
+    buffer.made_by_one(origin);
+    Ok(row)
 }
 
 fn read_member(
@@ -101,6 +106,20 @@ fn read_member(
         ("last", TableKind::Rows) => {
             parse(&mut envelope.last, &key, optional_boolean(cursor.value()?))
         }
+        ("transaction", TableKind::Rows) => {
+            known(&mut envelope.origin.transaction, &key, cursor.value()?)
+        }
+        ("account", TableKind::Rows) => known(&mut envelope.origin.account, &key, cursor.value()?),
+        ("statement", TableKind::Rows) => {
+            known(&mut envelope.origin.statement, &key, cursor.value()?)?;
+            let whole = envelope.origin.statement.take();
+            envelope.origin.statement = whole.and_then(|text| statement(&text));
+            Ok(())
+        }
+        ("thread", TableKind::Rows) => match cursor.value()? {
+            Value::Null => Ok(()),
+            thread => parse(&mut envelope.origin.thread, &key, value::integer(thread)),
+        },
         ("committed_at", _) => parse(
             &mut envelope.committed_at,
             &key,
@@ -150,6 +169,14 @@ fn set<T>(field: &mut Option<T>, key: &str, value: T) -> Result<(), Refusal> {
         Err(twice(key))
     } else {
         Ok(())
+    }
+}
+
+/// As [`parse`], of a text that may be null.
+fn known(field: &mut Option<String>, key: &str, value: Value<'_>) -> Result<(), Refusal> {
+    match value {
+        Value::Null => Ok(()),
+        value => parse(field, key, value::text(value).map(Cow::into_owned)),
     }
 }
 

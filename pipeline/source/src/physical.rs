@@ -192,6 +192,8 @@ mod tests {
             shard: shard.then_some(0),
             zone_seconds: None,
             message: None,
+            guard: None,
+            plans_for: None,
         }
     }
 

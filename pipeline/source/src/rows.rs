@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use centinel_catalog::{Catalog, Column, ColumnType, Entity, EntityPath, TableKind};
 use centinel_model::{
-    EntityId, HoleReason, Images, LostColumns, Operation, SourceId, TableChanges, TableId,
+    EntityId, HoleReason, Images, LostColumns, Operation, Origin, SourceId, TableChanges, TableId,
     Timestamp, Version,
 };
 
@@ -79,7 +79,7 @@ impl Layout {
             source: table.source,
             message_id: match table.kind {
                 TableKind::Events => table.column_index("message_id"),
-                TableKind::Rows => None,
+                TableKind::Rows | TableKind::History(_) => None,
             },
             shard: table.shard,
             zone: table
@@ -293,6 +293,8 @@ pub(crate) struct TableBuffer {
     committed_at: Vec<Timestamp>,
     /// The changes whose row after lacks columns.
     lacking: Vec<(u32, LostColumns)>,
+    /// As in [`TableChanges::origins`].
+    origins: Vec<(u32, Option<Arc<Origin>>)>,
 }
 
 impl TableBuffer {
@@ -302,6 +304,7 @@ impl TableBuffer {
             after: ImageBuffer::new(layout),
             lost: Lost::default(),
             lacking: Vec::new(),
+            origins: Vec::new(),
             operations: Vec::new(),
             versions: Vec::new(),
             committed_at: Vec::new(),
@@ -344,6 +347,25 @@ impl TableBuffer {
         Ok(index)
     }
 
+    /// Says who made the change that was completed last.
+    pub(crate) fn made_by(&mut self, origin: Option<&Arc<Origin>>) {
+        let last = self.origins.last().and_then(|(_, last)| last.as_ref());
+        if last != origin {
+            let index = (self.operations.len() - 1) as u32;
+            self.origins.push((index, origin.cloned()));
+        }
+    }
+
+    /// As [`TableBuffer::made_by`], of an origin that was not compared with others yet.
+    pub(crate) fn made_by_one(&mut self, origin: Origin) {
+        let last = self.origins.last().and_then(|(_, last)| last.as_deref());
+        let known = (!origin.is_empty()).then_some(origin);
+        if last != known.as_ref() {
+            let index = (self.operations.len() - 1) as u32;
+            self.origins.push((index, known.map(Arc::new)));
+        }
+    }
+
     /// Forgets what was read of a change that was not completed.
     pub(crate) fn cut_back(&mut self) {
         self.before.cut_back();
@@ -360,6 +382,7 @@ impl TableBuffer {
             before: self.before.finish(Arc::clone(&layout.schema))?,
             after: self.after.finish(Arc::clone(&layout.schema))?,
             lost: self.lacking,
+            origins: self.origins,
         })
     }
 }

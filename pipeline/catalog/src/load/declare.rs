@@ -5,6 +5,7 @@ use centinel_model::Duration;
 use super::columns::{columns, message_id};
 use super::entities::entities;
 use super::form::{Fields, Form};
+use super::guard::{GuardDeclaration, guard};
 use super::mistakes::{Mistakes, SourceFile, check_name, shorten, suggest};
 use super::origin::{OriginDeclaration, origin};
 use super::yaml::{Node, Place, Placed};
@@ -51,6 +52,7 @@ pub(super) struct TableDeclaration {
     pub origin: OriginDeclaration,
     /// Entities that begin with a row of this table.
     pub begins: Vec<Placed<String>>,
+    pub guard: Option<GuardDeclaration>,
 }
 
 #[derive(Debug)]
@@ -150,7 +152,7 @@ pub(super) fn header(form: &mut Form, fields: &mut Fields, expected: &str) {
     }
 }
 
-const TABLE_FIELDS: [&str; 17] = [
+const TABLE_FIELDS: [&str; 18] = [
     "centinel",
     "table",
     "event",
@@ -168,6 +170,7 @@ const TABLE_FIELDS: [&str; 17] = [
     "times",
     "json",
     "begins",
+    "guard",
 ];
 
 fn table(form: &mut Form, tree: Placed<Node>, file: usize) -> Option<TableDeclaration> {
@@ -198,6 +201,7 @@ fn table(form: &mut Form, tree: Placed<Node>, file: usize) -> Option<TableDeclar
         .take("changed_at")
         .and_then(|node| form.text("changed_at", node));
     let origin = origin(form, &mut fields, kind);
+    let guard = guard(form, &mut fields, kind);
     let begins = fields
         .take("begins")
         .and_then(|node| form.texts("begins", node))
@@ -217,6 +221,7 @@ fn table(form: &mut Form, tree: Placed<Node>, file: usize) -> Option<TableDeclar
         link_patience: form.span("link_patience", fields.take("link_patience"), LINK_PATIENCE),
         origin,
         begins,
+        guard,
     })
 }
 
@@ -308,7 +313,7 @@ fn primary_key(
                 place,
             }]
         }
-        TableKind::Rows => fields
+        TableKind::Rows | TableKind::History(_) => fields
             .require(form, "primary_key", "[settlement_no]")
             .and_then(|node| form.texts("primary_key", node))
             .unwrap_or_default(),

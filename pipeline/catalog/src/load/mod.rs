@@ -5,6 +5,7 @@ mod columns;
 mod declare;
 mod entities;
 mod form;
+mod guard;
 mod links;
 mod mistakes;
 mod origin;

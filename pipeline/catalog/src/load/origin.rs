@@ -34,7 +34,7 @@ pub(super) fn origin(form: &mut Form, fields: &mut Fields, kind: TableKind) -> O
             let remedy = "remove it: messages are told apart by their id alone";
             refuse_for_events(form, fields, "shard", remedy);
         }
-        TableKind::Rows => {
+        TableKind::Rows | TableKind::History(_) => {
             if let Some(place) = fields.key_place("json") {
                 let remedy = "remove it: rows come as change logs, whose forms are known";
                 form.refuse(place, "a table declares no `json`", remedy);
@@ -144,7 +144,7 @@ impl All<'_> {
     /// The physical tables of this table; none for events.
     pub fn from(&self, table: &TableDeclaration) -> Vec<TablePattern> {
         match table.kind {
-            TableKind::Events => Vec::new(),
+            TableKind::Events | TableKind::History(_) => Vec::new(),
             TableKind::Rows if table.origin.from.is_empty() => {
                 vec![TablePattern::of_name(&table.name.value)]
             }

@@ -1,6 +1,6 @@
 //! Declarations → the catalog: names become ids and indexes, and everything fits together or is a mistake.
 
-use centinel_model::SourceId;
+use centinel_model::{SourceId, TableId};
 
 use super::declare::{ColumnDeclaration, Declared, TableDeclaration};
 use super::links::{refuse_cycles, refuse_key_types};
@@ -30,10 +30,24 @@ pub(super) fn resolve(declared: &Declared, mistakes: &mut Mistakes) -> Catalog {
         .collect();
     for (declaration, table) in order.iter().zip(&mut tables) {
         table.entities = all.paths(declaration, mistakes);
+        table.guard = all.guard(declaration, table, mistakes);
     }
     refuse_key_types(&all, &tables, mistakes);
     refuse_cycles(&all, &tables, mistakes);
     let entities = all.entities_with_beginnings(&tables, mistakes);
+    let guarded = |(index, table): (usize, &Table)| {
+        let id = TableId(index as u16);
+        table.guard.is_some().then(|| table.history(id, &tables))
+    };
+    let histories: Vec<Table> = tables.iter().enumerate().filter_map(guarded).collect();
+    let planned = |(index, table): (usize, &Table)| {
+        let plans = table.guard.as_ref()?.plans.as_ref()?;
+        let source = sources.iter().position(|source| source == plans)?;
+        Some(table.planned(TableId(index as u16), SourceId(source as u16), &tables))
+    };
+    let planned: Vec<Table> = tables.iter().enumerate().filter_map(planned).collect();
+    tables.extend(histories);
+    tables.extend(planned);
     Catalog {
         tables,
         entities,
@@ -66,10 +80,13 @@ fn refuse_duplicates(all: &All, mistakes: &mut Mistakes) {
 
 fn sources(all: &All, mistakes: &mut Mistakes) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    for table in all.tables {
-        let Some(source) = &table.source else {
-            continue;
-        };
+    let plans =
+        |table: &TableDeclaration| table.guard.as_ref().and_then(|guard| guard.plans.clone());
+    let named = all.tables.iter().flat_map(|table| {
+        let both = table.source.clone().into_iter().chain(plans(table));
+        both.map(|source| (*table, source))
+    });
+    for (table, source) in named {
         if names.contains(&source.value) {
             continue;
         }
@@ -208,6 +225,8 @@ impl All<'_> {
             shard: self.shard(table, mistakes),
             zone_seconds: table.origin.zone_seconds,
             message: self.message(table, mistakes),
+            guard: None,
+            plans_for: None,
         }
     }
 

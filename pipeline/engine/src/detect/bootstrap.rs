@@ -10,7 +10,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::TimestampMicrosecondType;
 use centinel_batch::Limits;
-use centinel_catalog::{Catalog, EntityPath, Table};
+use centinel_catalog::{Catalog, EntityPath, Table, TableKind};
 use centinel_model::{
     HorizonOf, Images, MicroBatch, Operation, Position, Positions, TableChanges, TableId,
     Timestamp, Version,
@@ -222,7 +222,9 @@ fn in_order(catalog: &Catalog) -> Vec<TableId> {
             .iter()
             .any(|path| matches!(path, EntityPath::Through { .. }))
     };
-    let (last, mut tables): (Vec<_>, Vec<_>) = catalog.table_ids().partition(linked);
+    let is_read = |table: &TableId| !matches!(catalog.table(*table).kind, TableKind::History(_));
+    let (last, mut tables): (Vec<_>, Vec<_>) =
+        catalog.table_ids().filter(is_read).partition(linked);
     tables.extend(last);
     tables
 }
@@ -403,6 +405,7 @@ fn changes_of(table: &Table, opened: &Opened, rows: &RecordBatch) -> Result<Tabl
             row: (0..count as u32).map(Some).collect(),
         },
         lost: Vec::new(),
+        origins: Vec::new(),
     })
 }
 

@@ -202,7 +202,7 @@ impl Detector {
                 .map_or(Timestamp::MIN, |time| Timestamp(*time))
         };
         Ok(Detector {
-            router: Router::new(&catalog, &entities)?,
+            router: Router::new(&catalog, rules, &entities)?,
             links: LinkReader::new(&catalog),
             groups,
             register,

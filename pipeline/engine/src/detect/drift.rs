@@ -330,6 +330,7 @@ impl Detector {
             positions: self.positions.clone(),
             anchor: at.to_string(),
             judged_at: at.to_string(),
+            checkpoint: None,
         }
     }
 

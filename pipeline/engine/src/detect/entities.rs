@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::error::ArrowError;
-use centinel_catalog::{Catalog, EntityPath};
+use centinel_catalog::{Catalog, EntityPath, TableKind};
 use centinel_model::{EntityId, TableId, Timestamp};
 use centinel_rules::{EntityNames, Evaluator, Rule, RuleOutcome, Slice, TimeBound, Violations};
 use centinel_state::{Record, RowDecoder, Wake, current_rows};
@@ -55,6 +55,8 @@ pub(super) struct Judged {
     pub triggers: u128,
     /// The tables it reads and those that links of them lead through.
     pub depends_on: u128,
+    /// The events among those it reads.
+    pub events: u128,
     /// The sources it depends on, bit by source id.
     pub sources: u64,
     bounds: Vec<TimeBound>,
@@ -477,10 +479,21 @@ impl Judged {
             tables.fold(0u128, |set, table| set | 1 << table)
         };
         let tables = bit(&mut rule.reads.iter().map(|used| used.table.0));
-        let depends_on = tables | bit(&mut link_targets(catalog, rule).map(|table| table.0));
-        let sources = catalog
-            .table_ids()
-            .filter(|table| depends_on & (1 << table.0) != 0);
+        let guarded = rule
+            .reads
+            .iter()
+            .filter_map(|used| match catalog.table(used.table).kind {
+                TableKind::History(table) => Some(table.0),
+                _ => None,
+            });
+        let targets = link_targets(catalog, rule).map(|table| table.0);
+        let depends_on = tables | bit(&mut targets.chain(guarded));
+        let is_event = |table: &TableId| catalog.table(*table).kind == TableKind::Events;
+        // Plans are announced before they are carried out, by people: nobody says when there is none.
+        let is_waited_for = |table: &TableId| {
+            depends_on & (1 << table.0) != 0 && catalog.table(*table).plans_for.is_none()
+        };
+        let sources = catalog.table_ids().filter(is_waited_for);
         let sources = sources.fold(0u64, |set, table| set | 1 << catalog.table(table).source.0);
         Ok(Judged {
             number: register.number(&rule.id).ok_or_else(|| {
@@ -495,6 +508,12 @@ impl Judged {
             tables,
             triggers: bit(&mut rule.triggers.iter().map(|table| table.0)),
             depends_on,
+            events: bit(&mut rule
+                .reads
+                .iter()
+                .map(|used| used.table)
+                .filter(is_event)
+                .map(|table| table.0)),
             sources,
             bounds: bounds.to_vec(),
             rule: Arc::clone(rule),

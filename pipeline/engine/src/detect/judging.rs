@@ -1,9 +1,10 @@
 //! What the rules say of the works → verdicts, messages, documents to write.
 
-use centinel_model::{Amount, TableId, Timestamp, Verdict};
+use centinel_model::{Amount, CheckpointAnswer, TableId, Timestamp, Verdict};
 use centinel_state::{Commit, Wake, newest_commit};
 use centinel_verdict::{Case, Observation, Question, Transition, judge, read_cases, write_cases};
 
+use super::checkpoint::answer;
 use super::detector::{Detector, Written};
 use super::entities::{Answer, Answers, EntityGroup, Judged, Work};
 use super::horizon::{may_begin_before, why_beyond};
@@ -123,7 +124,11 @@ impl Judging<'_> {
         cases: &mut Vec<Case>,
         commit: &mut Commit,
     ) -> Result<(), EngineError> {
-        for (rule, judged) in self.group.rules.iter().enumerate() {
+        // Rules of guarded tables last: they tell what their checkpoint's rules say.
+        let rules = || self.group.rules.iter().enumerate();
+        let plain = rules().filter(|(_, judged)| judged.rule.guards.is_none());
+        let guards = rules().filter(|(_, judged)| judged.rule.guards.is_some());
+        for (rule, judged) in plain.chain(guards) {
             let seen = self.seen(rule, subject, cases);
             let (observations, aside) = match &seen {
                 Seen::NotAsked => continue,
@@ -145,7 +150,8 @@ impl Judging<'_> {
             };
             let question = self.question(detector, rule, subject, &seen);
             for told in judge(cases, question, &observations) {
-                self.tell(detector, rule, subject, &told, &seen, commit)?;
+                let answer = self.checkpoint(rule, cases, &told);
+                self.tell(detector, rule, subject, &told, (&seen, answer), commit)?;
             }
             cases.extend(aside);
         }
@@ -196,7 +202,7 @@ impl Judging<'_> {
             newest_commit,
             hole: matches!(seen, Seen::CouldNotJudge(_))
                 || doubtful()
-                || self.beyond_horizon(detector, rule, subject).is_some(),
+                || self.beyond_horizon(detector, rule, subject, seen).is_some(),
             rule_changed: detector.is_changed(judged.number, subject.document),
         }
     }
@@ -207,14 +213,40 @@ impl Judging<'_> {
         detector: &Detector,
         rule: usize,
         subject: &Subject<'_>,
+        seen: &Seen<'_>,
     ) -> Option<(Timestamp, TableId)> {
-        let tables = self.group.rules[rule].depends_on;
+        let judged = &self.group.rules[rule];
+        if let Some(guarded) = &judged.rule.guards {
+            // Of what came before a change only the events near it matter.
+            let horizon = detector.horizons.of(judged.events)?;
+            let Seen::Rows(rows) = seen else { return None };
+            let changed = rows
+                .iter()
+                .filter_map(|row| self.answers.results[row.result].since(row.row));
+            let near = changed.min()? < horizon.0.plus(guarded.window);
+            return near.then_some(horizon);
+        }
+        let tables = judged.depends_on;
         let joined = detector.joined.of(&detector.catalog, tables);
         let joined = joined.map(|table| (Timestamp::LATEST, table));
         let horizon = detector.horizons.of(tables).max(joined)?;
         let records = &subject.work.records;
         may_begin_before(&detector.catalog, self.group.entity, records, horizon.0)
             .then_some(horizon)
+    }
+
+    /// What the checkpoint says, of a change by hand that is told.
+    fn checkpoint(
+        &self,
+        rule: usize,
+        cases: &[Case],
+        told: &Transition,
+    ) -> Option<CheckpointAnswer> {
+        let guarded = self.group.rules[rule].rule.guards.as_ref()?;
+        let checkpoint = guarded.checkpoint.as_ref()?;
+        let (rules, changed_at) = (&self.group.rules, told.case.anchor());
+        let is_told = told.verdict == Verdict::Confirmed;
+        is_told.then(|| answer(checkpoint, rules, cases, self.clocks, changed_at))
     }
 
     /// One transition as a message in the outbox.
@@ -224,7 +256,7 @@ impl Judging<'_> {
         rule: usize,
         subject: &Subject<'_>,
         told: &Transition,
-        seen: &Seen<'_>,
+        (seen, checkpoint): (&Seen<'_>, Option<CheckpointAnswer>),
         commit: &mut Commit,
     ) -> Result<(), EngineError> {
         let (judged, clock) = (&self.group.rules[rule], self.clocks[rule]);
@@ -264,8 +296,9 @@ impl Judging<'_> {
                 )
             }
         };
+        finding.checkpoint = checkpoint;
         if told.verdict == Verdict::Undetermined {
-            let horizon = self.beyond_horizon(detector, rule, subject);
+            let horizon = self.beyond_horizon(detector, rule, subject, seen);
             finding.hint = Some(match (seen, horizon) {
                 (Seen::CouldNotJudge(reason), _) => format!("could not judge: {reason}"),
                 (_, Some(horizon)) => why_beyond(catalog, horizon),

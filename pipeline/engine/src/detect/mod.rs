@@ -29,11 +29,13 @@
 mod archive;
 mod backlog;
 mod bootstrap;
+mod checkpoint;
 mod detector;
 mod drift;
 mod entities;
 mod forget;
 mod gather;
+mod history;
 mod holes;
 mod horizon;
 mod judging;

@@ -101,6 +101,7 @@ impl Detector {
                 positions: self.positions.clone(),
                 anchor: case.anchor().to_string(),
                 judged_at: case.anchor().to_string(),
+                checkpoint: None,
             };
             told.push(line_of(&finding)?);
         }

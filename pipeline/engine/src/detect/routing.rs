@@ -1,12 +1,15 @@
 //! Changes → records, each with the document it belongs to.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use centinel_catalog::{Catalog, EntityPath, Table};
 use centinel_model::{EntityId, MicroBatch, Operation, TableChanges, TableId, Timestamp, Version};
+use centinel_rules::Rule;
 use centinel_state::{Record, RowEncoder, key_text, write_lost};
 
+use super::history::Histories;
 use super::keys::{DocumentKind, Documents};
 use crate::EngineError;
 
@@ -74,6 +77,7 @@ impl Routed {
 
 /// Which entities are kept, and which tables are targets of links to them.
 pub struct Router {
+    histories: Histories,
     entities: Vec<EntityId>,
     /// By table: the entities for which other tables link to it.
     targets: Vec<Vec<EntityId>>,
@@ -81,7 +85,11 @@ pub struct Router {
 
 impl Router {
     /// A router for the entities that the loaded rules judge.
-    pub fn new(catalog: &Catalog, entities: &[EntityId]) -> Result<Router, EngineError> {
+    pub fn new(
+        catalog: &Catalog,
+        rules: &[Arc<Rule>],
+        entities: &[EntityId],
+    ) -> Result<Router, EngineError> {
         let mut targets = vec![Vec::new(); catalog.tables.len()];
         for table in &catalog.tables {
             for path in table
@@ -109,6 +117,7 @@ impl Router {
             }
         }
         Ok(Router {
+            histories: Histories::new(catalog, rules),
             entities: entities.to_vec(),
             targets,
         })
@@ -122,7 +131,9 @@ impl Router {
         documents: &mut Documents,
     ) -> Result<Routed, EngineError> {
         let mut routed = Routed::default();
-        for changes in &batch.tables {
+        let histories = self.histories.of(catalog, batch);
+        let histories = histories.map_err(|error| EngineError::Damaged(error.to_string()))?;
+        for changes in batch.tables.iter().chain(&histories) {
             let table = catalog.table(changes.table);
             let targets = &self.targets[usize::from(changes.table.0)];
             for entity in targets {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use centinel_catalog::{Catalog, ColumnType, Conversion, Shape};
+use centinel_catalog::{Catalog, ColumnType, Conversion, Shape, TableKind};
 use centinel_model::TableId;
 use centinel_state::{Record, Store, completes, convert_document, shape_of};
 
@@ -52,7 +52,10 @@ impl Shapes {
                 let is_late = |table: &TableId| {
                     let table = catalog.table(*table);
                     let source = catalog.source(table.source);
-                    before.table(&table.name).is_none()
+                    // Of a history nothing is missing that a rule could miss: it begins when it is guarded.
+                    let is_history = matches!(table.kind, TableKind::History(_));
+                    !is_history
+                        && before.table(&table.name).is_none()
                         && before.sources.iter().any(|known| known == source)
                 };
                 joined = catalog.table_ids().filter(is_late).collect();

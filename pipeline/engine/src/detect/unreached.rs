@@ -159,6 +159,7 @@ impl Detector {
             positions: self.positions.clone(),
             anchor: String::new(),
             judged_at: String::new(),
+            checkpoint: None,
         }
     }
 }

@@ -10,7 +10,7 @@ use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use centinel_catalog::Table;
-use centinel_model::{Images, Operation, TableChanges};
+use centinel_model::{Images, Operation, Origin, TableChanges};
 
 /// The change's number in the archive, from 1: unsigned, 64 bits.
 pub const CHANGE: &str = "_change";
@@ -24,6 +24,14 @@ pub const SEQUENCE: &str = "_sequence";
 pub const ORDINAL: &str = "_ordinal";
 /// Commit time on the source's clock: UTC, microseconds.
 pub const COMMITTED_AT: &str = "_committed_at";
+/// The transaction's own name, such as its GTID; null where the source does not say it, as the next ones.
+pub const TRANSACTION: &str = "_transaction";
+/// The server's thread that made it: unsigned, 64 bits.
+pub const THREAD: &str = "_thread";
+/// The account that made it.
+pub const ACCOUNT: &str = "_account";
+/// The statement that made it, of a long one its beginning.
+pub const STATEMENT: &str = "_statement";
 /// What an operation that removes a row is called.
 pub const DELETE: &str = "delete";
 
@@ -32,7 +40,8 @@ pub fn before(column: &str) -> String {
     format!("_before_{column}")
 }
 
-/// The Arrow schema of a table's changes: what happened, the row after under its own names, the row before.
+/// The Arrow schema of a table's changes: what happened, the row after under its own names, the row before,
+/// who made it.
 /// A name that stands for two columns is an error.
 pub fn archive_schema(table: &Table) -> Result<SchemaRef, String> {
     let own = [
@@ -61,6 +70,13 @@ pub fn archive_schema(table: &Table) -> Result<SchemaRef, String> {
             .iter()
             .map(|column| Field::new(before(&column.name), column.storage_type(), true)),
     );
+    let made_by = [
+        (TRANSACTION, DataType::Utf8),
+        (THREAD, DataType::UInt64),
+        (ACCOUNT, DataType::Utf8),
+        (STATEMENT, DataType::Utf8),
+    ];
+    fields.extend(made_by.map(|(name, kind)| Field::new(name, kind, true)));
     for (index, field) in fields.iter().enumerate() {
         if fields[..index]
             .iter()
@@ -102,6 +118,17 @@ pub(super) fn rows_of(
     ];
     columns.extend(images(&changes.after)?);
     columns.extend(images(&changes.before)?);
+    let text = |part: fn(&Origin) -> Option<&String>| {
+        let texts = changes.origins().map(|origin| origin.and_then(part));
+        Arc::new(StringArray::from_iter(texts)) as ArrayRef
+    };
+    let threads = changes
+        .origins()
+        .map(|origin| origin.and_then(|origin| origin.thread));
+    columns.push(text(|origin| origin.transaction.as_ref()));
+    columns.push(Arc::new(UInt64Array::from_iter(threads)));
+    columns.push(text(|origin| origin.account.as_ref()));
+    columns.push(text(|origin| origin.statement.as_ref()));
     RecordBatch::try_new(Arc::clone(schema), columns)
 }
 

@@ -33,12 +33,13 @@ use std::sync::Arc;
 use std::time::{Duration as WallDuration, Instant};
 
 use arrow::datatypes::SchemaRef;
-use centinel_catalog::{Catalog, Shape};
+use centinel_catalog::{Catalog, Shape, Table, TableKind};
 use centinel_model::{Duration, MicroBatch, Positions, Timestamp};
 use sha2::{Digest, Sha256};
 
 pub use columns::{
-    CHANGE, COMMITTED_AT, DELETE, EPOCH, OPERATION, ORDINAL, SEQUENCE, archive_schema, before,
+    ACCOUNT, CHANGE, COMMITTED_AT, DELETE, EPOCH, OPERATION, ORDINAL, SEQUENCE, STATEMENT, THREAD,
+    TRANSACTION, archive_schema, before,
 };
 pub use failure::Obstacle;
 pub use form::{
@@ -163,7 +164,9 @@ impl Archive {
         earlier: Option<(Shape, Reached)>,
         now: Timestamp,
     ) -> Result<Archive, ArchiveError> {
-        let tables = catalog.tables.iter().map(archive_schema);
+        // Histories stand last, and are not archived: they follow from the changes.
+        let is_kept = |table: &&Table| !matches!(table.kind, TableKind::History(_));
+        let tables = catalog.tables.iter().filter(is_kept).map(archive_schema);
         let schemas = tables
             .collect::<Result<Vec<_>, _>>()
             .map_err(ArchiveError::Refused)?;

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch, UInt32Array};
+use arrow::array::{AsArray, RecordBatch, UInt32Array, new_null_array};
 use arrow::compute::take_record_batch;
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use arrow::error::ArrowError;
 use bytes::Bytes;
 use centinel_model::{TableId, Timestamp};
 use chrono::DateTime;
@@ -84,6 +86,15 @@ fn split(rows: RecordBatch, by_hour: &mut BTreeMap<i64, Vec<RecordBatch>>) -> io
     Ok(())
 }
 
+/// The rows with all columns. An earlier version of the program, which began the segment, knew fewer; those that it did
+/// not know stand last.
+fn filled(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let missing = schema.fields().iter().skip(rows.num_columns());
+    let nulls = missing.map(|field| new_null_array(field.data_type(), rows.num_rows()));
+    let columns = rows.columns().iter().cloned().chain(nulls);
+    RecordBatch::try_new(Arc::clone(schema), columns.collect())
+}
+
 fn path_of(table: &str, hour: i64, segment: u64) -> io::Result<String> {
     let time = DateTime::from_timestamp_micros(hour * HOUR)
         .ok_or_else(|| io::Error::other("a commit time beyond all years"))?;
@@ -96,13 +107,14 @@ fn parquet(rows: &[RecordBatch]) -> parquet::errors::Result<Bytes> {
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
         .set_created_by("centinel".into())
         .build();
-    let Some(first) = rows.first() else {
+    let fullest = rows.iter().max_by_key(|batch| batch.num_columns());
+    let Some(schema) = fullest.map(RecordBatch::schema) else {
         return Ok(Bytes::new());
     };
     let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, first.schema(), Some(properties))?;
+    let mut writer = ArrowWriter::try_new(&mut bytes, Arc::clone(&schema), Some(properties))?;
     for batch in rows {
-        writer.write(batch)?;
+        writer.write(&filled(batch, &schema)?)?;
     }
     writer.close()?;
     Ok(bytes.into())

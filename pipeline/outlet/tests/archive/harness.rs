@@ -56,6 +56,7 @@ pub fn changes(table: &str, rows: &[(u64, i64)]) -> MicroBatch {
             row: (0..rows.len() as u32).map(Some).collect(),
         },
         lost: Vec::new(),
+        origins: Vec::new(),
     };
     MicroBatch {
         tables: vec![changes],

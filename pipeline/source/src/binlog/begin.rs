@@ -15,6 +15,8 @@ pub(super) struct Begin {
     pub(super) standalone: bool,
     /// Whether it only prepares a distributed transaction. MySQL does not say so here.
     pub(super) prepared: bool,
+    /// The thread that made it, where the log says so here, as newer versions of MariaDB do.
+    pub(super) thread: Option<u32>,
 }
 
 impl Begin {
@@ -40,6 +42,7 @@ impl Begin {
         let sequence = bytes.number(8)?;
         let domain = bytes.u32()?;
         let flags = bytes.u8()?;
+        let thread = thread_of_mariadb(flags, bytes).ok().flatten();
         Ok(Begin {
             gtid: Gtid::MariaDb(mariadb::Gtid {
                 domain,
@@ -48,7 +51,8 @@ impl Begin {
             }),
             committed_at: None,
             standalone: flags & 1 != 0,
-            prepared: flags & 64 != 0,
+            prepared: flags & PREPARED != 0,
+            thread,
         })
     }
 
@@ -134,8 +138,44 @@ impl Begin {
                 .and_then(|time| i64::try_from(time).ok()),
             standalone: false,
             prepared: false,
+            thread: None,
         })
     }
+}
+
+/// Flags of MariaDB's event: a group commit's number follows; a distributed transaction is prepared, or ended.
+const GROUP_COMMIT: u8 = 2;
+const PREPARED: u8 = 64;
+const COMPLETED: u8 = 128;
+/// Its further flags: the number of engines follows; the number of an ALTER that ended follows; the thread follows.
+const ENGINES: u8 = 1;
+const ALTER_ENDED: u8 = 4 | 8;
+const THREAD: u8 = 16;
+
+/// The thread behind MariaDB's flags, where the event goes on so far.
+fn thread_of_mariadb(flags: u8, mut bytes: Bytes) -> Result<Option<u32>, Malformed> {
+    if flags & GROUP_COMMIT != 0 {
+        bytes.take(8)?;
+    }
+    if flags & (PREPARED | COMPLETED) != 0 {
+        bytes.take(4)?;
+        let lengths = usize::from(bytes.u8()?) + usize::from(bytes.u8()?);
+        bytes.take(lengths)?;
+    }
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let further = bytes.u8()?;
+    if further & ENGINES != 0 {
+        bytes.u8()?;
+    }
+    if further & ALTER_ENDED != 0 {
+        bytes.take(8)?;
+    }
+    if further & THREAD == 0 {
+        return Ok(None);
+    }
+    bytes.u32().map(Some)
 }
 
 /// Stands before the logical clocks.

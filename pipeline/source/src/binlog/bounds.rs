@@ -1,8 +1,9 @@
 //! Where transactions begin and end in the log.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use centinel_model::HoleReason;
+use centinel_model::{HoleReason, Origin};
 
 use super::begin::Begin;
 use super::event::RawEvent;
@@ -10,6 +11,7 @@ use super::failure::Failure;
 use super::gtid::Gtid;
 use super::statement::{self, Statement};
 use super::transaction::Assembler;
+use crate::format::made_by::statement;
 use crate::value::Refusal;
 
 /// A commit time this far ahead of the server's clock is a mistake; the clock is believed instead.
@@ -34,6 +36,23 @@ pub(super) struct Group {
     pub(super) touched: BTreeSet<usize>,
     /// Whether it was found before that its end is missing.
     pub(super) interrupted: bool,
+    /// Who makes the rows that come next.
+    pub(super) origin: Arc<Origin>,
+}
+
+impl Group {
+    /// The thread that made it is told.
+    pub(super) fn made_by(&mut self, thread: u32) {
+        let thread = Some(u64::from(thread));
+        if self.origin.thread != thread {
+            Arc::make_mut(&mut self.origin).thread = thread;
+        }
+    }
+
+    /// A statement follows whose rows come next.
+    pub(super) fn states(&mut self, text: &str) {
+        Arc::make_mut(&mut self.origin).statement = statement(text);
+    }
 }
 
 /// The rows of a transaction that were given out before its end was there.
@@ -73,7 +92,13 @@ impl Assembler {
             written
         };
         let interrupted = self.interrupted.as_ref() == Some(&begin.gtid);
+        let origin = Origin {
+            transaction: Some(begin.gtid.to_string()),
+            thread: begin.thread.map(u64::from),
+            ..Origin::default()
+        };
         self.group = Some(Group {
+            origin: Arc::new(origin),
             begin,
             opened: false,
             committed_at: written.max(self.place.clock + 1),

@@ -74,13 +74,16 @@ pub(super) struct Query<'a> {
     /// The database that it was run in.
     pub(super) database: &'a str,
     pub(super) text: Cow<'a, str>,
+    /// The server's thread that ran it.
+    pub(super) thread: u32,
 }
 
 impl<'a> Query<'a> {
     pub(super) fn read(event: RawEvent<'a>) -> Result<Query<'a>, Malformed> {
         let mut bytes = Bytes(event.body);
-        // The thread and how long the statement took.
-        bytes.take(8)?;
+        let thread = bytes.u32()?;
+        // How long the statement took.
+        bytes.take(4)?;
         let database_length = usize::from(bytes.u8()?);
         bytes.u16()?;
         let status_length = usize::from(bytes.u16()?);
@@ -102,6 +105,7 @@ impl<'a> Query<'a> {
         Ok(Query {
             database: database.map_err(|_| Malformed)?,
             text,
+            thread,
         })
     }
 }

@@ -140,6 +140,10 @@ impl Assembler {
                 "run FLUSH BINARY LOGS, and begin with an empty state and a snapshot",
             )),
             kinds::QUERY | kinds::QUERY_COMPRESSED | kinds::EXECUTE_LOAD => self.query(event),
+            kinds::ROWS_QUERY | kinds::ANNOTATE_ROWS => {
+                self.states(event);
+                Ok(())
+            }
             kinds::XID | kinds::XA_PREPARE => self.commit(),
             kinds::TABLE_MAP => self.table_map(event.body),
             kinds::PARTIAL_UPDATE_ROWS => self.rows(event),
@@ -154,8 +158,6 @@ impl Assembler {
             | kinds::USER_VAR
             | kinds::BEGIN_LOAD
             | kinds::IGNORABLE
-            | kinds::ROWS_QUERY
-            | kinds::ANNOTATE_ROWS
             | kinds::CHECKPOINT
             | kinds::GTID_LIST
             | kinds::MYSQL_PREVIOUS_GTIDS
@@ -229,7 +231,13 @@ impl Assembler {
         let why = match statement {
             Statement::Commit => return self.commit(),
             Statement::EndOfPrepared => return self.end_of_prepared(&query.text),
-            Statement::Begin | Statement::Prepare | Statement::Other => "",
+            Statement::Begin | Statement::Prepare => {
+                if let Some(group) = &mut self.group {
+                    group.made_by(query.thread);
+                }
+                ""
+            }
+            Statement::Other => "",
             Statement::Rollback => {
                 let group = self.group.as_ref();
                 layouts.extend(group.into_iter().flat_map(|group| &group.touched));
@@ -259,6 +267,14 @@ impl Assembler {
             return self.commit();
         }
         Ok(())
+    }
+
+    /// The text of the statement whose rows follow. MySQL puts its length, cut to a byte, before it.
+    fn states(&mut self, event: RawEvent) {
+        let head = usize::from(event.kind == kinds::ROWS_QUERY);
+        if let (Some(group), Some(text)) = (&mut self.group, event.body.get(head..)) {
+            group.states(&String::from_utf8_lossy(text));
+        }
     }
 
     fn table_map(&mut self, body: &[u8]) -> Result<(), Failure> {
@@ -399,7 +415,9 @@ impl Assembler {
                 bound.read(image, &mut buffer.after, layout)?;
             }
             buffer.lost.clone_from(&bound.lost);
-            buffer.complete(layout, operation, version, Timestamp(group_time))
+            let row = buffer.complete(layout, operation, version, Timestamp(group_time))?;
+            buffer.made_by(self.group.as_ref().map(|group| &group.origin));
+            Ok(row)
         };
         let length = images.iter().flatten().map(|image| image.len()).sum();
         match read() {

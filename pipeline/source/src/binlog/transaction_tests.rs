@@ -36,6 +36,8 @@ fn catalog() -> Catalog {
             shard: None,
             zone_seconds: None,
             message: None,
+            guard: None,
+            plans_for: None,
         }],
         entities: Vec::new(),
         sources: vec!["payment-db".into()],

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use centinel_model::{HoleReason, Operation, Timestamp, Version};
+use centinel_model::{HoleReason, Operation, Origin, Timestamp, Version};
 
 use super::ddl::{Effect, effect_of_kind};
+use super::made_by::MadeBy;
 use super::mysql::{cell_of_text, misfit};
 use super::output::{Change, Output, Refused};
 use super::row::{emptied, of_table, refused};
@@ -25,6 +26,7 @@ use crate::value::{self, Refusal};
 pub(super) struct Canal {
     /// By table id: the types as they stood in the last message, and the columns that they do not fit.
     types: HashMap<usize, (Box<str>, Arc<Lost>)>,
+    made_by: MadeBy,
 }
 
 /// What a message says.
@@ -39,6 +41,8 @@ struct Envelope<'a> {
     types: Option<&'a str>,
     data: Option<&'a str>,
     old: Option<&'a str>,
+    /// Where the server has GTIDs.
+    gtid: Option<Cow<'a, str>>,
 }
 
 impl Canal {
@@ -93,6 +97,11 @@ impl Canal {
         })?;
         let executed_at = committed_at(executed_at).map_err(whole)?;
         let rows = envelope.rows(operation).map_err(whole)?;
+        let origin = Origin {
+            transaction: envelope.gtid.as_deref().map(str::to_owned),
+            ..Origin::default()
+        };
+        let origin = self.made_by.of(origin).cloned();
         let change = Change {
             physical: &physical,
             operation,
@@ -103,6 +112,7 @@ impl Canal {
             },
             committed_at: executed_at,
             last: false,
+            origin: origin.as_ref(),
         };
         let row = Row {
             physical: &physical,
@@ -233,6 +243,7 @@ impl<'a> Envelope<'a> {
                         _ => None,
                     }
                 }
+                "gtid" => envelope.gtid = text().filter(|gtid| !gtid.is_empty()),
                 "mysqlType" => envelope.types = nested,
                 "data" => envelope.data = nested,
                 "old" => envelope.old = nested,

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use centinel_catalog::ColumnType;
-use centinel_model::{HoleReason, Operation, Timestamp, TransactionRow, Version};
+use centinel_model::{HoleReason, Operation, Origin, Timestamp, TransactionRow, Version};
 
 use super::canal::replayed;
 use super::ddl::{Effect, effect_of_kind};
+use super::made_by::{MadeBy, statement};
 use super::mysql::{binlog_place, cell_of_text};
 use super::number::plain_digits;
 use super::output::{Change, Output, Refused};
@@ -24,6 +25,7 @@ use crate::value::{self, Refusal};
 pub(super) struct Maxwell {
     /// The first server that was seen.
     server: Option<u64>,
+    made_by: MadeBy,
 }
 
 /// What a message says.
@@ -40,6 +42,11 @@ struct Envelope<'a> {
     server: Option<u64>,
     data: Option<&'a str>,
     old: Option<&'a str>,
+    /// The transaction's number, and its GTID where the server has them.
+    number: Option<u64>,
+    gtid: Option<Cow<'a, str>>,
+    thread: Option<u64>,
+    query: Option<Cow<'a, str>>,
 }
 
 impl Maxwell {
@@ -135,6 +142,7 @@ impl Maxwell {
             version,
             committed_at,
             last: true,
+            origin: self.made_by.of(envelope.origin()),
         };
         let layout = output.layout(physical.layout);
         *transaction = Some(change.transaction(layout));
@@ -273,6 +281,10 @@ impl<'a> Envelope<'a> {
                 "commit" => envelope.last = value == Value::Boolean(true),
                 "xoffset" => envelope.ordinal = value::integer(value).ok(),
                 "position" => envelope.position = text(),
+                "xid" => envelope.number = value::integer(value).ok(),
+                "gtid" => envelope.gtid = text(),
+                "thread_id" => envelope.thread = value::integer(value).ok(),
+                "query" => envelope.query = text(),
                 "server_id" => envelope.server = value::integer(value).ok(),
                 "data" | "old" => {
                     let (field, bit) = match &*key {
@@ -291,6 +303,17 @@ impl<'a> Envelope<'a> {
         }
         cursor.end()?;
         Ok(envelope)
+    }
+
+    /// Who made the change.
+    fn origin(&self) -> Origin {
+        let number = || self.number.map(|number| number.to_string());
+        Origin {
+            transaction: self.gtid.as_deref().map(str::to_owned).or_else(number),
+            thread: self.thread,
+            account: None,
+            statement: self.query.as_deref().and_then(statement),
+        }
     }
 
     /// The images that tell which entities the row belongs to.

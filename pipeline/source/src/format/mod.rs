@@ -8,6 +8,7 @@ mod canal;
 mod ddl;
 mod debezium;
 mod event;
+pub(crate) mod made_by;
 mod maxwell;
 mod mysql;
 mod number;

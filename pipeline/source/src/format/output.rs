@@ -1,6 +1,8 @@
 //! What one message holds, on its way into the chunk.
 
-use centinel_model::{LineContent, Operation, Timestamp, TransactionRow, Version};
+use std::sync::Arc;
+
+use centinel_model::{LineContent, Operation, Origin, Timestamp, TransactionRow, Version};
 
 use super::Tables;
 use crate::chunk::{Building, Known, Record};
@@ -52,6 +54,8 @@ pub(super) struct Change<'p> {
     pub(super) committed_at: Timestamp,
     /// Whether it ends its transaction.
     pub(super) last: bool,
+    /// Who made it, as far as the message says it.
+    pub(super) origin: Option<&'p Arc<Origin>>,
 }
 
 impl Change<'_> {
@@ -109,6 +113,7 @@ impl<'m, 'b, 'a> Output<'m, 'b, 'a> {
             )
         });
         let row = row.inspect_err(|_| buffer.cut_back())?;
+        buffer.made_by(change.origin);
         let (physical, at) = (&change.physical.name, change.committed_at);
         self.building
             .saw(self.record.offset, layout, physical, at, &tables.lost);

@@ -129,3 +129,38 @@ fn a_bad_row_is_a_hole_of_its_order_and_takes_nothing_with_it() {
     assert!(matches!(hole.position, Position::Binlog { row: 1, .. }));
     assert_eq!(folded.torn, 0);
 }
+
+/// Each row tells the transaction that it belongs to and, where the log has it, the server's thread that made it.
+#[test]
+fn a_row_tells_its_transaction_and_its_thread() {
+    let server = MariaDb::start(&[]);
+    server.execute(CREATE_PAYMENT);
+    let mut options = options(&server, server.port());
+    options.snapshot = false;
+    let mut running = Running::open(&catalog(&[PAYMENT]), options);
+    running.catch_up();
+    let mut expected = Vec::new();
+    for number in 1..=2 {
+        let made = server.query(&format!(
+            "BEGIN; INSERT INTO pay.payment VALUES ('P{number}', 'o1', 1, 100, NULL); COMMIT; \
+             SELECT CONNECTION_ID(), @@last_gtid"
+        ));
+        expected.push((made[0][1].clone(), made[0][0].clone()));
+    }
+    running.catch_up();
+    let origins: Vec<_> = running.folded.origins.iter().flatten().collect();
+    let told = origins.iter().map(|origin| origin.transaction.clone());
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        expected
+            .iter()
+            .map(|(gtid, _)| gtid.clone())
+            .collect::<Vec<_>>()
+    );
+    // Servers from before 2025 do not write it.
+    for (origin, (_, thread)) in origins.iter().zip(&expected) {
+        if let Some(told) = origin.thread {
+            assert_eq!(Some(told.to_string()), *thread);
+        }
+    }
+}

@@ -8,8 +8,8 @@ use arrow::datatypes::TimestampMicrosecondType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use centinel_catalog::Catalog;
 use centinel_model::{
-    DecodedChunk, Hole, HoleReason, Images, LineContent, Operation, Position, Positions, Timestamp,
-    Version,
+    DecodedChunk, Hole, HoleReason, Images, LineContent, Operation, Origin, Position, Positions,
+    Timestamp, Version,
 };
 use centinel_source::{BinlogInput, BinlogOptions, Input, InputError, Password, Reading, Until};
 use test_servers::MariaDb;
@@ -103,6 +103,8 @@ pub struct Folded {
     pub noted: BTreeSet<String>,
     /// Changes whose row after lacks columns.
     pub lacking: usize,
+    /// Who made each change, table by table.
+    pub origins: Vec<Option<Origin>>,
 }
 
 impl Folded {
@@ -150,6 +152,10 @@ impl Folded {
             if let Some(after) = after {
                 self.set(changes.table.0, &after.clone(), version, Some(after));
             }
+        }
+        for changes in &chunk.tables {
+            self.origins
+                .extend(changes.origins().map(|origin| origin.cloned()));
         }
         let lacking = chunk.tables.iter().map(|changes| changes.lost.len());
         self.lacking += lacking.sum::<usize>();

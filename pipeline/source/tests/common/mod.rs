@@ -53,6 +53,8 @@ fn table(
         shard: None,
         zone_seconds: None,
         message: None,
+        guard: None,
+        plans_for: None,
     }
 }
 

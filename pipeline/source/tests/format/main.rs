@@ -12,6 +12,7 @@ mod encoder;
 mod events;
 mod flattened;
 mod maxwell;
+mod origins;
 mod support;
 #[path = "../common/registry.rs"]
 mod test_registry;

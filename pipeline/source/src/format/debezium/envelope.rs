@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
-use centinel_model::{HoleReason, Timestamp};
+use centinel_model::{HoleReason, Origin, Timestamp};
 
 use super::schema::{BlockId, Schemas};
 use super::unknown_form;
 use crate::format::Tables;
+use crate::format::made_by::statement;
 use crate::format::output::Refused;
 use crate::format::time::committed_at;
 use crate::json::{Cursor, NotJson, Value};
@@ -72,6 +73,13 @@ pub(super) struct Source<'a> {
     /// When it was committed, in microseconds since 1970.
     pub(super) committed_at: Option<i64>,
     pub(super) precise: bool,
+    gtid: Option<Cow<'a, str>>,
+    /// The transaction's number, of PostgreSQL.
+    transaction_number: Option<u64>,
+    /// The transaction as the connector calls it, where it tells of transactions.
+    transaction: Option<Cow<'a, str>>,
+    thread: Option<u64>,
+    query: Option<Cow<'a, str>>,
 }
 
 impl<'a> Envelope<'a> {
@@ -112,7 +120,8 @@ impl<'a> Envelope<'a> {
                     let seen_at = value::integer::<i64>(cursor.value()?).ok();
                     self.seen_at = seen_at.and_then(|millis| millis.checked_mul(1_000));
                 }
-                "ts_us" | "ts_ns" | "transaction" => drop(cursor.value()?),
+                "ts_us" | "ts_ns" => drop(cursor.value()?),
+                "transaction" => self.source.read_transaction(cursor.value()?)?,
                 "schema" if !inside => {
                     let block = schemas.read(cursor)?;
                     self.schema = block;
@@ -268,6 +277,42 @@ impl<'a> Source<'a> {
         Ok(())
     }
 
+    /// Reads what stands beside the row about its transaction.
+    fn read_transaction(&mut self, value: Value<'a>) -> Result<(), NotJson> {
+        let Value::Nested(text) = value else {
+            return Ok(());
+        };
+        let mut cursor = Cursor::new(text);
+        cursor.begin_object()?;
+        let mut first = true;
+        while cursor.next_member(first)? {
+            first = false;
+            let key = cursor.key()?;
+            let value = cursor.value()?;
+            if key == "id" {
+                self.transaction = value::text(value).ok();
+            }
+        }
+        Ok(())
+    }
+
+    /// Who made the change.
+    pub(super) fn origin(&self) -> Origin {
+        let number = || self.transaction_number.map(|number| number.to_string());
+        let own = || self.transaction.as_deref().map(str::to_owned);
+        Origin {
+            transaction: self
+                .gtid
+                .as_deref()
+                .map(str::to_owned)
+                .or_else(number)
+                .or_else(own),
+            thread: self.thread,
+            account: None,
+            statement: self.query.as_deref().and_then(statement),
+        }
+    }
+
     /// Takes in one part. What is of another type than it should be counts as missing.
     pub(super) fn set(&mut self, name: &str, value: Value<'a>) {
         match name {
@@ -280,6 +325,10 @@ impl<'a> Source<'a> {
             "pos" => self.pos = whole(value),
             "row" => self.row = whole(value),
             "lsn" => self.lsn = whole(value),
+            "gtid" => self.gtid = value::text(value).ok(),
+            "txId" => self.transaction_number = whole(value),
+            "thread" => self.thread = whole(value),
+            "query" => self.query = value::text(value).ok(),
             "ts_us" => {
                 self.committed_at = whole(value).or(self.committed_at);
                 self.precise = true;

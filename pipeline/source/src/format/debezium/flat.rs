@@ -109,6 +109,7 @@ impl Debezium {
             version: self.servers.version(&added.source, added.snapshot)?,
             committed_at: committed_at(micros)?,
             last: true,
+            origin: self.made_by.of(added.source.origin()),
         };
         *transaction = Some(change.transaction(output.layout(physical.layout)));
         let (before, _) = images_of(operation);

@@ -15,6 +15,7 @@ use self::envelope::{Envelope, Operator};
 use self::schema::{Known, Schemas};
 use self::version::Servers;
 use super::ddl::{Effect, effect_of_statement};
+use super::made_by::MadeBy;
 use super::output::{Change, Output, Refused};
 use super::row::{emptied, lose_other_kind, of_table, refused};
 use super::{Message, Tables};
@@ -34,6 +35,7 @@ pub(super) struct Debezium {
     cells: Cells,
     servers: Servers,
     schemas: Schemas,
+    made_by: MadeBy,
 }
 
 impl Debezium {
@@ -46,6 +48,7 @@ impl Debezium {
             },
             servers: Servers::new(options.servers)?,
             schemas: Schemas::default(),
+            made_by: MadeBy::default(),
         })
     }
 
@@ -126,6 +129,7 @@ impl Debezium {
             version,
             committed_at: envelope.committed_at()?,
             last: true,
+            origin: self.made_by.of(envelope.source.origin()),
         };
         *transaction = Some(change.transaction(output.layout(physical.layout)));
         let (before, after) = images_of(operation);
