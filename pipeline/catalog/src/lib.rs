@@ -9,6 +9,7 @@ mod fingerprint;
 mod load;
 mod mask;
 mod origin;
+mod read_file;
 mod shape;
 mod table;
 
@@ -17,6 +18,7 @@ pub use entity::{Entity, Normalisation};
 pub use load::{Diagnostic, load};
 pub use mask::mask;
 pub use origin::{MessageField, MessageMapping, TablePattern, TimeForm, parse_zone};
+pub use read_file::{open_file, read_file};
 pub use shape::{
     ColumnShape, Conversion, EntityShape, PathShape, Shape, TableConversion, TableShape,
 };
