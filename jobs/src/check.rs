@@ -1,18 +1,20 @@
-//! `centinel check`: whether detection could begin: the configuration, schemas, rules, secrets, every source and the
-//! archive.
+//! `centinel check`: whether detection could begin: the configuration, schemas, rules, secrets, every source, what a
+//! new state begins with, and the archive.
 
 mod archive;
+mod bootstrap;
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use centinel_catalog::Catalog;
+use centinel_catalog::{Catalog, open_file};
 use centinel_source::{check_binlog, check_kafka};
 use clap::Args;
 
 use archive::ArchiveProbe;
+use bootstrap::BootstrapProbe;
 
 use crate::config::{
     BinlogConfig, Config, FileConfig, KafkaConfig, Problem, Source, SourceConfig, check_against,
@@ -21,7 +23,7 @@ use crate::detect::wall_clock;
 use crate::exit::Status;
 use crate::folders::Folders;
 use crate::plan;
-use crate::printer::{Printer, complain};
+use crate::printer::{Printer, complain, counted};
 
 /// The command line of `centinel check`.
 #[derive(Args, Debug)]
@@ -66,16 +68,24 @@ impl CheckArguments {
         }
         let mut printer = Printer::stdout();
         printer.line(format_args!(
-            "{}: {} sources, {} tables and events, {} rules",
+            "{}: {}, {}, {}",
             config.file.display(),
-            config.sources.len(),
-            catalog.tables.len(),
-            rules.rules.len(),
+            counted(config.sources.len() as u64, "source", "sources"),
+            counted(
+                catalog.tables.len() as u64,
+                "table or event",
+                "tables and events"
+            ),
+            counted(rules.rules.len() as u64, "rule", "rules"),
         ));
         let mut status = Status::Clean;
         for source in &config.sources {
             let found = probe_of(&config, source, &catalog).probe();
             status = status.max(tell(&mut printer, &source.name, "be read", &found));
+        }
+        if let Some(bootstrap) = &config.detection.bootstrap {
+            let found = BootstrapProbe(&config, bootstrap, &catalog).probe();
+            status = status.max(tell(&mut printer, "bootstrap", "be begun with", &found));
         }
         if let Some(archive) = &config.archive {
             let found = ArchiveProbe(&config, archive).probe();
@@ -114,7 +124,7 @@ struct FileProbe<'a>(&'a Config, &'a Source, &'a FileConfig);
 impl Probe for FileProbe<'_> {
     fn probe(&self) -> Vec<Problem> {
         let FileProbe(config, source, file) = self;
-        let opened = std::fs::File::open(&file.path).map_err(|error| {
+        let opened = open_file(&file.path).map_err(|error| {
             let problem = format!("{} cannot be opened: {error}", file.path.display());
             let remedy = "correct `path`, or create the file, empty at first";
             Problem::new(&config.file, source.line, problem, remedy)
@@ -142,8 +152,11 @@ impl Probe for KafkaProbe<'_> {
         let KafkaProbe(config, source, kafka, catalog) = self;
         match plan::kafka_options(config, source, kafka) {
             Ok(options) => {
-                let problems = check_kafka(catalog, &options, wall_clock());
-                of_source(config, source, problems)
+                let checked = check_kafka(catalog, &options, wall_clock());
+                for note in &checked.notes {
+                    complain(format_args!("note: {note}"));
+                }
+                of_source(config, source, checked.problems)
             }
             Err(problems) => problems,
         }
@@ -165,9 +178,6 @@ fn of_source(
 /// Shows every problem.
 pub fn refuse(problems: &[Problem]) -> Status {
     problems.iter().for_each(complain);
-    complain(match problems.len() {
-        1 => "1 problem".to_owned(),
-        many => format!("{many} problems"),
-    });
+    complain(counted(problems.len() as u64, "problem", "problems"));
     Status::WrongUsage
 }

@@ -8,7 +8,7 @@ use centinel_rules::RuleSet;
 use clap::Args;
 
 use crate::exit::Status;
-use crate::printer::complain;
+use crate::printer::{complain, counted};
 
 /// Where schemas and rules lie.
 #[derive(Args, Clone, Debug)]
@@ -42,9 +42,6 @@ pub fn refuse(mistakes: &[Diagnostic]) -> Status {
         complain(&mistake.rendered);
         complain("");
     }
-    complain(match mistakes.len() {
-        1 => "1 mistake".to_owned(),
-        many => format!("{many} mistakes"),
-    });
+    complain(counted(mistakes.len() as u64, "mistake", "mistakes"));
     Status::WrongUsage
 }

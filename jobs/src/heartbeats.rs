@@ -9,7 +9,7 @@ use centinel_catalog::{Catalog, ColumnType, Table, TableKind};
 use clap::Args;
 
 use crate::check::refuse;
-use crate::config::{BinlogProgress, Config, KafkaProgress, SourceConfig, check_against};
+use crate::config::{BinlogProgress, Config, KafkaProgress, Source, SourceConfig, check_against};
 use crate::exit::Status;
 use crate::folders::Folders;
 use crate::printer::Printer;
@@ -41,16 +41,17 @@ impl HeartbeatsArguments {
         let mut printer = Printer::stdout();
         for source in &config.sources {
             printer.line(format_args!("-- {}", source.name));
-            printer.line(needed(&source.config, &catalog));
+            printer.line(needed(source, &catalog));
         }
         Ok(printer.finish(Status::Clean))
     }
 }
 
-fn needed(source: &SourceConfig, catalog: &Catalog) -> String {
-    match source {
+fn needed(source: &Source, catalog: &Catalog) -> String {
+    match &source.config {
         SourceConfig::File(_) => {
-            "-- its lines say it: {\"heartbeat\":\"<source>\",\"committed_at\":\"…\"}\n".to_owned()
+            let name = serde_json::Value::from(source.name.as_str());
+            format!("-- its lines say it: {{\"heartbeat\":{name},\"committed_at\":\"…\"}}\n")
         }
         SourceConfig::Binlog(binlog) => match &binlog.progress {
             BinlogProgress::Server => "-- nothing: the server's own heartbeats say it\n".to_owned(),

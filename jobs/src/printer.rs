@@ -52,9 +52,23 @@ pub fn complain(text: impl Display) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
+/// A number with what it counts.
+pub fn counted(number: u64, one: &str, many: &str) -> String {
+    match number {
+        1 => format!("1 {one}"),
+        _ => format!("{number} {many}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_no_many() {
+        let told = [0, 1, 2].map(|number| counted(number, "rule", "rules"));
+        assert_eq!(told, ["0 rules", "1 rule", "2 rules"]);
+    }
 
     /// Refuses every write.
     struct Closed(ErrorKind);

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use test_servers::S3;
+use test_servers::{Kafka, S3};
 
 /// A folder with a configuration that reads these sources from one file, over the repository's schemas and rules.
 fn folder(sources: &[&str]) -> tempfile::TempDir {
@@ -227,6 +227,162 @@ fn an_archive_on_an_s3_server_is_tried_and_each_problem_has_its_remedy() {
     let away = "correct `endpoint`, or start the server there";
     assert_refused(&right, "Connection refused", away);
 }
+
+fn root() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// All sources can be read, and a new state is to begin with these files of the small platform.
+fn with_bootstrap(files: &[&str], more: &str) -> tempfile::TempDir {
+    let folder = folder(&SOURCES);
+    std::fs::write(folder.path().join("log.jsonl"), "").unwrap();
+    std::fs::create_dir(folder.path().join("before")).unwrap();
+    for name in files {
+        let from = root()
+            .join("data-fixtures/small/healthy/snapshot")
+            .join(name);
+        std::fs::copy(from, folder.path().join("before").join(name)).unwrap();
+    }
+    let path = folder.path().join("centinel.toml");
+    let mut text = std::fs::read_to_string(&path).unwrap();
+    text.push_str(&format!("[detection]\nbootstrap = \"before\"\n{more}"));
+    std::fs::write(&path, text).unwrap();
+    folder
+}
+
+/// A state cannot begin with it, which is said at its line.
+#[track_caller]
+fn assert_unfit(folder: &tempfile::TempDir, says: &[&str]) {
+    let (status, out, complaints) = check(folder);
+    assert_eq!(status, 3, "{out}{complaints}");
+    assert!(out.contains("bootstrap: cannot be begun with\n"), "{out}");
+    let text = std::fs::read_to_string(folder.path().join("centinel.toml")).unwrap();
+    let line = text
+        .lines()
+        .position(|line| line.starts_with("bootstrap ="));
+    let place = format!("centinel.toml:{}: ", line.unwrap() + 1);
+    for says in [&[place.as_str(), "help: "][..], says].concat() {
+        assert!(complaints.contains(says), "`{says}` in {complaints}");
+    }
+}
+
+#[test]
+fn what_a_new_state_begins_with_is_tried() {
+    let snapshot = root().join("data-fixtures/small/healthy/snapshot");
+    let entries = std::fs::read_dir(snapshot).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names: Vec<String> = names.collect();
+    let all: Vec<&str> = names.iter().map(String::as_str).collect();
+    let whole = with_bootstrap(&all, "");
+    let (status, out, complaints) = check(&whole);
+    assert_eq!((status, complaints.as_str()), (0, ""), "{out}");
+    assert!(out.contains("bootstrap: can be begun with\n"), "{out}");
+
+    // It says when it was taken, or is told so.
+    let pair = ["payment.parquet", "refund.parquet"];
+    let untimed = with_bootstrap(&pair, "");
+    assert_unfit(
+        &untimed,
+        &["payment: no manifest.json tells when", "`bootstrap_as_of`"],
+    );
+    let manifest = "{\"centinel\":\"snapshot/1\"}";
+    std::fs::write(untimed.path().join("before/manifest.json"), manifest).unwrap();
+    assert_unfit(
+        &untimed,
+        &[
+            "has no `as_of` that tells when refund was taken",
+            "`bootstrap_as_of`",
+        ],
+    );
+    let timed = with_bootstrap(&pair, "bootstrap_as_of = \"2026-11-22T09:00:00Z\"\n");
+    let (status, out, complaints) = check(&timed);
+    assert_eq!(status, 0, "{out}{complaints}");
+    assert!(complaints.starts_with("note: "), "{complaints}");
+    assert!(complaints.contains("does not hold `"), "{complaints}");
+    assert!(complaints.contains("`settlement`"), "{complaints}");
+    assert!(!complaints.contains("`payment`"), "{complaints}");
+
+    // What is not there, is no snapshot, or cannot be read.
+    std::fs::write(timed.path().join("before/refund.parquet"), "rows").unwrap();
+    assert_unfit(&timed, &["refund.parquet: cannot be read: "]);
+    for name in pair {
+        std::fs::remove_file(timed.path().join("before").join(name)).unwrap();
+    }
+    assert_unfit(&timed, &["holds no table of the schemas"]);
+    std::fs::remove_dir(timed.path().join("before")).unwrap();
+    assert_unfit(&timed, &["before: cannot be opened: "]);
+}
+
+#[test]
+fn what_a_new_state_begins_with_must_fit_the_schemas() {
+    let folder = with_bootstrap(&["settlement.parquet", "manifest.json"], "");
+    let schemas = folder.path().join("schemas");
+    std::fs::create_dir(&schemas).unwrap();
+    for entry in std::fs::read_dir(root().join("schemas")).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), schemas.join(entry.file_name())).unwrap();
+    }
+    let path = folder.path().join("centinel.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("schemas"))
+        .unwrap();
+    std::fs::write(&path, text.replace(line, "schemas = \"schemas\"")).unwrap();
+    let with_column = |kind: &str| {
+        let text = std::fs::read_to_string(root().join("schemas/settlement.yaml")).unwrap();
+        let wider = text.replacen("columns:\n", &format!("columns:\n  weight: {kind}\n"), 1);
+        assert_ne!(wider, text);
+        std::fs::write(schemas.join("settlement.yaml"), wider).unwrap();
+    };
+    // The manifest promises rows of files that are not there.
+    let manifest = "{\"centinel\":\"snapshot/1\",\"as_of\":\"2026-11-22T09:00:00Z\"}";
+    std::fs::write(folder.path().join("before/manifest.json"), manifest).unwrap();
+    with_column("integer");
+    assert_unfit(&folder, &["settlement.parquet: column weight is missing"]);
+    // One that may be null may be missing: its rows tell nothing of it.
+    with_column("{ type: integer, nullable: true }");
+    let (status, out, complaints) = check(&folder);
+    assert_eq!(status, 0, "{out}{complaints}");
+}
+
+#[test]
+fn a_topic_without_messages_is_a_note() {
+    let kafka = Kafka::start();
+    kafka.create_topic("entries", 2, &[]);
+    let folder = folder(&SOURCES[1..]);
+    std::fs::write(folder.path().join("log.jsonl"), "").unwrap();
+    let path = folder.path().join("centinel.toml");
+    let mut text = std::fs::read_to_string(&path).unwrap();
+    text.push_str(&format!(
+        "[sources.accounting-db]\nkind = \"kafka\"\nbrokers = \"{}\"\n\
+         progress = {{ heartbeat = \"accounting_entry\" }}\n\
+         [[sources.accounting-db.topics]]\ntopic = \"entries\"\nformat = \"canal\"\n",
+        kafka.bootstrap()
+    ));
+    std::fs::write(&path, text).unwrap();
+    let (status, out, complaints) = check(&folder);
+    assert_eq!(status, 0, "{out}{complaints}");
+    assert!(out.contains("accounting-db: can be read"), "{out}");
+    assert_eq!(complaints.lines().count(), 1, "{complaints}");
+    let note = "note: topic `entries` has no message yet: ";
+    assert!(complaints.starts_with(note), "{complaints}");
+}
+
+#[test]
+fn heartbeats_of_files_name_their_source() {
+    let folder = folder(&SOURCES);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_centinel"));
+    let done = command.arg("heartbeats").current_dir(folder.path());
+    let out = String::from_utf8(done.output().unwrap().stdout).unwrap();
+    for source in SOURCES {
+        assert!(
+            out.contains(&format!("{{\"heartbeat\":\"{source}\",")),
+            "{out}"
+        );
+    }
+}
+
 #[test]
 fn a_schema_registry_that_does_not_answer_is_3() {
     let folder = folder(&SOURCES[1..]);

@@ -249,6 +249,58 @@ fn a_row_of_the_snapshot_is_not_rolled_back() {
     assert!(detected.told(Verdict::Confirmed).is_empty());
 }
 
+/// A column that may be null and that the files do not have: nothing is found or passed by nulls that say nothing.
+#[test]
+fn a_column_that_the_snapshot_lacks_is_lost_in_its_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join("schemas");
+    std::fs::create_dir(&own).unwrap();
+    for entry in std::fs::read_dir(centinel_tests::folder("schemas")).unwrap() {
+        let entry = entry.unwrap();
+        let mut text = std::fs::read_to_string(entry.path()).unwrap();
+        if entry.file_name() == "payment.yaml" {
+            let note = "columns:\n  a_note: { type: text, nullable: true }\n";
+            text = text.replacen("columns:\n", note, 1);
+        }
+        std::fs::write(own.join(entry.file_name()), text).unwrap();
+    }
+    let catalog = Arc::new(centinel_catalog::load(&own).unwrap());
+    let noted = "/* ---\nid: noted\ntitle: Each payment has a note\nentity: order\nseverity: error\n\
+                 key: [order_no, payment_no]\nowner: test\nsettle: 0s\nretries: 0\nstatus: stable\n--- */\n\
+                 SELECT order_no, payment_no FROM payment WHERE a_note IS NULL\n";
+    let noted = centinel_rules::load_text("noted.sql", noted, &catalog);
+    let noted = Arc::new(noted.unwrap_or_else(|mistakes| panic!("{}", mistakes[0].rendered)));
+    let shipped = rules(&catalog);
+    let all = [shipped.clone(), vec![noted]].concat();
+
+    let platform = Platform::simulate(107, 2_000);
+    let snapshot = platform.snapshot(folder.path(), &Table::ALL);
+    let stream = platform.stream_after(platform.cut);
+    let mut detected = run(&stream, folder.path(), &snapshot, &catalog, &all);
+    let of_note = |told: &serde_json::Value| told["rule"] == "noted";
+    let told: Vec<serde_json::Value> = detected
+        .messages
+        .extract_if(.., |told| of_note(told))
+        .collect();
+    let with = |verdict: &str| {
+        let told = told.iter().filter(|told| told["verdict"] == verdict);
+        told.collect::<Vec<_>>()
+    };
+    for finding in with("confirmed") {
+        let key = finding["entity_key"].as_str().unwrap();
+        assert!(platform.begins_behind(key), "{finding:#}");
+    }
+    assert!(with("confirmed").len() > 20);
+    let lost = |told: &&&serde_json::Value| {
+        let hint = told["hint"].as_str().unwrap_or_default();
+        hint.contains("came without `a_note`")
+    };
+    assert!(with("undetermined").iter().filter(lost).count() > 20);
+    // What does not read it is judged as ever.
+    detected.open.retain(|open| open.rule != "noted");
+    platform.assert_found(&detected, &shipped, "without a column");
+}
+
 #[test]
 fn what_does_not_fit_is_refused_with_a_remedy() {
     let catalog = schemas();
@@ -294,6 +346,14 @@ fn what_does_not_fit_is_refused_with_a_remedy() {
     };
     let told = refusal(&fresh, Some(other));
     assert!(told.contains("leave --bootstrap-as-of out"), "{told}");
+    // The same folder in other words is the same; another one is not.
+    let state = folder.path().join("again");
+    std::fs::create_dir_all(&state).unwrap();
+    assert_eq!(refusal(&state, Some(bootstrap(&snapshot))), "");
+    let around = folder.path().join("without-manifest/../snapshot/.");
+    assert_eq!(refusal(&state, Some(bootstrap(&around))), "");
+    let told = refusal(&state, Some(bootstrap(&without)));
+    assert!(told.contains("name that one"), "{told}");
 }
 
 /// Killed at every step of a commit, over and over, until all is taken in: the same as without, each row once.

@@ -20,8 +20,13 @@ pub(super) fn read(form: &mut Form, fields: &mut Fields) -> Option<BootstrapConf
         }
         return None;
     };
-    let location = location(form, node)?;
-    Some(BootstrapConfig { location, as_of })
+    let (location, at) = location(form, node)?;
+    let line = form.line(at);
+    Some(BootstrapConfig {
+        line,
+        location,
+        as_of,
+    })
 }
 
 fn as_of(form: &mut Form, node: Node) -> Option<Timestamp> {
@@ -34,10 +39,10 @@ fn as_of(form: &mut Form, node: Node) -> Option<Timestamp> {
     time.ok()
 }
 
-fn location(form: &mut Form, node: Node) -> Option<String> {
+fn location(form: &mut Form, node: Node) -> Option<(String, usize)> {
     let Placed { value, at } = form.text("`bootstrap` of [detection]", node)?;
     let Some((scheme, rest)) = value.split_once("://") else {
-        return Some(form.beside(&value).display().to_string());
+        return Some((form.beside(&value).display().to_string(), at));
     };
     if !SCHEMES.contains(&scheme) {
         let problem = format!(
@@ -54,5 +59,5 @@ fn location(form: &mut Form, node: Node) -> Option<String> {
         form.refuse(at, problem, remedy);
         return None;
     }
-    Some(value)
+    Some((value, at))
 }

@@ -108,6 +108,8 @@ pub struct DetectionConfig {
 /// The snapshot that a new state begins with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BootstrapConfig {
+    /// The line at which it is named.
+    pub line: usize,
     /// A folder, or a URL without credentials in it.
     pub location: String,
     /// As of when it was taken, where its manifest does not say it.

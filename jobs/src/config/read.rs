@@ -1,10 +1,9 @@
 //! The file as a whole.
 
-use std::fs::File;
-use std::io::Read;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use centinel_catalog::read_file;
 use centinel_model::Duration;
 use toml::Spanned;
 use toml::de::{DeString, DeTable};
@@ -27,14 +26,14 @@ impl Config {
     pub fn load(path: &Path) -> Result<Config, Vec<Problem>> {
         let refuse =
             |problem: String, remedy: &str| Err(vec![Problem::new(path, 0, problem, remedy)]);
-        let mut bytes = Vec::new();
-        let result =
-            File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
-        if let Err(error) = result {
-            let remedy =
-                "name a file that is there with --config; jobs/README.md says what it holds";
-            return refuse(format!("the configuration cannot be read: {error}"), remedy);
-        }
+        let bytes = match read_file(path, MAX_FILE_BYTES + 1) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let remedy =
+                    "name a file that is there with --config; jobs/README.md says what it holds";
+                return refuse(format!("the configuration cannot be read: {error}"), remedy);
+            }
+        };
         if bytes.len() as u64 > MAX_FILE_BYTES {
             let problem = "the configuration is larger than 1 MiB".to_owned();
             return refuse(problem, "see whether this is the right file");

@@ -1,8 +1,8 @@
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use centinel_catalog::read_file;
 
 use super::problem::Problem;
 
@@ -86,15 +86,12 @@ impl Secret {
             }
             SecretOrigin::File(path) => {
                 let place = format!("the file {}", path.display());
-                let mut bytes = Vec::new();
-                File::open(path)
-                    .and_then(|file| file.take(MAX_SECRET_BYTES + 1).read_to_end(&mut bytes))
-                    .map_err(|error| {
-                        self.refuse(
-                            format!("{place} cannot be read: {error}"),
-                            "write the secret there, readable for the account that runs Centinel",
-                        )
-                    })?;
+                let bytes = read_file(path, MAX_SECRET_BYTES + 1).map_err(|error| {
+                    self.refuse(
+                        format!("{place} cannot be read: {error}"),
+                        "write the secret there, in a file that the account that runs Centinel may read",
+                    )
+                })?;
                 if bytes.len() as u64 > MAX_SECRET_BYTES {
                     return Err(self.refuse(
                         format!("{place} is longer than {MAX_SECRET_BYTES} bytes"),

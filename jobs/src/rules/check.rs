@@ -4,7 +4,7 @@ use centinel_rules::{Locality, Rule, Status as Trust, load_tests};
 
 use crate::exit::Status;
 use crate::folders::{Folders, refuse};
-use crate::printer::Printer;
+use crate::printer::{Printer, counted};
 
 pub fn run(folders: &Folders) -> Result<Status, Status> {
     let (catalog, rules) = folders.load()?;
@@ -21,10 +21,15 @@ pub fn run(folders: &Folders) -> Result<Status, Status> {
     }
     let in_detection = rules.rules.iter().filter(|rule| rule.detection().is_ok());
     printer.line(format_args!(
-        "{} tables and events, {} rules ({} in detection), {test_count} tests",
-        catalog.tables.len(),
-        rules.rules.len(),
+        "{}, {} ({} in detection), {}",
+        counted(
+            catalog.tables.len() as u64,
+            "table or event",
+            "tables and events"
+        ),
+        counted(rules.rules.len() as u64, "rule", "rules"),
         in_detection.count(),
+        counted(test_count as u64, "test", "tests"),
     ));
     let status = match mistakes.is_empty() {
         true => Status::Clean,

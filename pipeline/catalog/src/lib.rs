@@ -10,6 +10,7 @@ mod guard;
 mod load;
 mod mask;
 mod origin;
+mod read_file;
 mod shape;
 mod table;
 
@@ -22,6 +23,7 @@ pub use guard::{
 pub use load::{Diagnostic, load};
 pub use mask::mask;
 pub use origin::{MessageField, MessageMapping, TablePattern, TimeForm, parse_zone};
+pub use read_file::{open_file, read_file};
 pub use shape::{
     ColumnShape, Conversion, EntityShape, PathShape, Shape, TableConversion, TableShape,
 };

@@ -366,4 +366,10 @@ impl TableConversion {
         self.columns.len() == self.earlier.len()
             && columns.all(|(place, from)| *from == Some(place))
     }
+
+    /// Whether columns came and others went: those may be these under another name.
+    pub fn may_rename(&self) -> bool {
+        let gone = |place: usize| !self.columns.contains(&Some(place));
+        self.columns.contains(&None) && (0..self.earlier.len()).any(gone)
+    }
 }

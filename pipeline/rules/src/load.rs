@@ -1,11 +1,10 @@
 //! `<id>.sql` → [`Rule`], or every mistake.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
-use centinel_catalog::{Catalog, Diagnostic, TableKind};
+use centinel_catalog::{Catalog, Diagnostic, TableKind, read_file};
 use centinel_model::{EntityId, TableId};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{SchemaError, Span};
@@ -137,15 +136,12 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, String> {
 fn read(path: &Path) -> Result<SourceFile, Vec<Diagnostic>> {
     let shown = path.display().to_string();
     let refuse = |problem: String, remedy| vec![whole(&shown, problem, remedy)];
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|error| {
-            refuse(
-                format!("the file cannot be read: {error}"),
-                "make it readable",
-            )
-        })?;
+    let bytes = read_file(path, MAX_FILE_BYTES + 1).map_err(|error| {
+        refuse(
+            format!("the file cannot be read: {error}"),
+            "make it a file that this user may read",
+        )
+    })?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(refuse(
             "the file is larger than 64 KiB".into(),

@@ -12,7 +12,7 @@ use arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray,
     TimestampMicrosecondArray, UInt32Array,
 };
-use centinel_catalog::{Catalog, Column, ColumnType, Diagnostic, EntityPath, Table};
+use centinel_catalog::{Catalog, Column, ColumnType, Diagnostic, EntityPath, Table, read_file};
 use centinel_model::{Amount, EntityId, TableId, Timestamp};
 use hashbrown::HashMap;
 use serde::Deserialize;
@@ -74,7 +74,8 @@ pub fn load_tests(rule: &Rule, catalog: &Catalog) -> Result<Vec<RuleTest>, Vec<D
         path: path.display().to_string(),
         text: String::new(),
     };
-    match std::fs::read_to_string(&path) {
+    let read = read_file(&path, MAX_FILE_BYTES as u64 + 1);
+    match read.and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other)) {
         Ok(text) if text.len() <= MAX_FILE_BYTES => file.text = text,
         Ok(_) => return Err(refuse(&file, "the file is larger than 1 MiB".into())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -34,7 +34,8 @@ pub use file::{FileInput, InputError, RawChunk, ReadLimits};
 pub use format::{DebeziumOptions, Decimals, Format, IntegerTimes, MessageDecoder};
 pub use input::{Backlog, Input, Problem, Reading, Unit, Until};
 pub use kafka::{
-    KafkaInput, KafkaOptions, KafkaProgress, Setting, Start, TopicName, TopicOptions, check_kafka,
+    Checked, KafkaInput, KafkaOptions, KafkaProgress, Setting, Start, TopicName, TopicOptions,
+    check_kafka,
 };
 pub use log_file::{InputFile, LogFile};
 pub use message::{RawMessage, RawMessages};

@@ -70,11 +70,11 @@ fn convert_row(image: &[u8], table: &TableConversion) -> Result<Vec<u8>, StateEr
     Ok(out)
 }
 
-/// The columns that the row does not tell, by their places of now: those that its source could not give. Of such a row
-/// columns that came since are among them: they may be the lost ones under another name.
+/// The columns that the row does not tell, by their places of now: those that its source could not give. Where columns
+/// were lost or went, those that came since are among them: they may be the same ones under another name.
 fn convert_lost(record: &Record<'_>, table: &TableConversion) -> Vec<u8> {
     let places = table.columns.iter().enumerate();
-    let renamed = !record.lost.is_empty();
+    let renamed = !record.lost.is_empty() || table.may_rename();
     let lost = places.filter(|(_, earlier)| earlier.map_or(renamed, |place| record.lacks(place)));
     let mut out = Vec::new();
     write_lost(
@@ -161,6 +161,37 @@ mod tests {
     }
 
     #[test]
+    fn a_column_that_came_alone_is_null_in_earlier_rows() {
+        let image = row(&[Some(b"\x02ab"), None, Some(b"\x01")]);
+        let converted = |columns: Vec<Option<usize>>| {
+            let table = TableConversion {
+                to: TableId(0),
+                earlier: EARLIER.to_vec(),
+                columns,
+            };
+            let conversion = Conversion {
+                tables: vec![Some(table)],
+                entities: vec![],
+                sources: vec![Some(SourceId(0))],
+            };
+            let mut bytes = Vec::new();
+            write_document(0, None, b"", &[], &[record(0, &image)], &mut bytes);
+            convert_document(&bytes, &conversion, 1).unwrap()
+        };
+        for (columns, lacks) in [
+            (vec![Some(0), Some(1), None, Some(2)], vec![]),
+            (vec![Some(0), Some(2)], vec![]),
+            (vec![Some(0), None, Some(2)], vec![1]),
+            (vec![None, Some(2), Some(1), None], vec![0, 3]),
+        ] {
+            let bytes = converted(columns.clone());
+            let read = StoredDocument::read(&bytes).unwrap();
+            let found = (0..4).filter(|column| read.records[0].lacks(*column));
+            assert_eq!(found.collect::<Vec<_>>(), lacks, "{columns:?}");
+        }
+    }
+
+    #[test]
     fn rows_wakes_and_numbers_are_as_of_now() {
         let conversion = Conversion {
             // The first stands third now, and has a column more, one less, the others turned round.
@@ -204,7 +235,14 @@ mod tests {
         assert_eq!((read.shape, read.forgotten), (4, forgotten));
         assert_eq!(read.verdicts, b"verdicts");
         assert_eq!(read.wakes, [wake(2, 7)]);
-        assert_eq!(read.records, [record(0, b""), record(2, &turned)]);
+        // The column that came may be the one that went, under another name.
+        let mut lost = Vec::new();
+        write_lost(&[1], &mut lost);
+        let turned = Record {
+            lost: &lost,
+            ..record(2, &turned)
+        };
+        assert_eq!(read.records, [record(0, b""), turned]);
         for cut in 1..bytes.len() {
             let _ = convert_document(&bytes[..cut], &conversion, 4);
         }

@@ -3,7 +3,9 @@
 pub enum StateError {
     /// The disk or the store's file failed. Nothing of the last micro-batch was committed: mend the disk
     /// and start again, reading resumes at the last commit.
-    #[error("state store: {0}")]
+    #[error(
+        "the state cannot be kept: {0}; mend the disk or the folder and start again, reading goes on at the last commit"
+    )]
     Store(String),
     /// Bytes that this version did not write. Move the state folder away and read the sources again.
     #[error("state is damaged: {0}; move the state folder away and read the sources again")]

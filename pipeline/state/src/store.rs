@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use centinel_model::Timestamp;
 use redb::{
-    Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table,
-    TableDefinition, WriteTransaction,
+    Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageError,
+    Table, TableDefinition, WriteTransaction,
 };
 
 use crate::StateError;
@@ -105,6 +105,16 @@ fn split(value: &[u8]) -> Result<(&[u8], &[u8]), StateError> {
     parts.ok_or_else(|| StateError::corrupt("a document is cut short"))
 }
 
+fn is_damage(error: &DatabaseError) -> bool {
+    match error {
+        DatabaseError::Storage(StorageError::Corrupted(_)) => true,
+        DatabaseError::Storage(StorageError::Io(error)) => {
+            error.kind() == std::io::ErrorKind::InvalidData
+        }
+        _ => false,
+    }
+}
+
 /// A store in one file of one folder, by redb: copy-on-write B-trees, one fsync for each commit.
 pub struct FileStore {
     database: Database,
@@ -130,6 +140,10 @@ impl FileStore {
             DatabaseError::DatabaseAlreadyOpen => StateError::InUse {
                 path: folder.display().to_string(),
             },
+            // A file that is no store is told as one with invalid data.
+            other if is_damage(&other) => {
+                StateError::corrupt(format!("{}: {other}", file.display()))
+            }
             other => StateError::Store(format!("cannot open {}: {other}", file.display())),
         })?;
         let store = FileStore { database };

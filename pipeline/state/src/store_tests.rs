@@ -10,6 +10,23 @@ fn wake(sources: u64, at: i64) -> Wake {
 }
 
 #[test]
+fn what_is_no_state_is_refused_with_a_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state.redb");
+    for content in [Vec::new(), b"text".repeat(10_000)] {
+        std::fs::write(&file, content).unwrap();
+        let refused = FileStore::open(folder.path(), 1 << 20).err().unwrap();
+        assert!(matches!(refused, StateError::Corrupt(_)), "{refused}");
+        let told = refused.to_string();
+        assert!(told.contains("state.redb"), "{told}");
+        assert!(told.contains("move the state folder away"), "{told}");
+    }
+    // A folder that cannot be made is no damage.
+    let refused = FileStore::open(&file.join("below"), 1 << 20).err().unwrap();
+    assert!(refused.to_string().contains("start again"), "{refused}");
+}
+
+#[test]
 fn what_one_commit_wrote_is_there_after_opening_again() {
     let folder = tempfile::tempdir().unwrap();
     let store = FileStore::open(folder.path(), 1 << 20).unwrap();

@@ -42,6 +42,7 @@ fn every_field_is_read() {
             cache_mib: 64,
             silent_after: Duration::seconds(120),
             bootstrap: Some(BootstrapConfig {
+                line: 21,
                 location: "etc/snapshot".to_owned(),
                 as_of: Timestamp::parse("2026-11-22T08:00:00Z").ok(),
             }),

@@ -13,10 +13,9 @@ mod resolve;
 mod types;
 mod yaml;
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::Catalog;
+use crate::{Catalog, read_file};
 use declare::Declared;
 use mistakes::{Mistakes, SourceFile};
 
@@ -124,17 +123,17 @@ fn is_hidden(path: &Path) -> bool {
 /// The file's text and its values, or a mistake.
 fn read(path: &Path, mistakes: &mut Mistakes) -> Option<(SourceFile, yaml::Placed<yaml::Node>)> {
     let shown = path.display().to_string();
-    let mut bytes = Vec::new();
-    let result = std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
-    if let Err(error) = result {
-        mistakes.of(
-            &shown,
-            format!("the file cannot be read: {error}"),
-            "make it a file that this user may read",
-        );
-        return None;
-    }
+    let bytes = match read_file(path, MAX_FILE_BYTES + 1) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            mistakes.of(
+                &shown,
+                format!("the file cannot be read: {error}"),
+                "make it a file that this user may read",
+            );
+            return None;
+        }
+    };
     if bytes.len() as u64 > MAX_FILE_BYTES {
         mistakes.of(
             &shown,

@@ -140,8 +140,40 @@ impl Segments {
         })
     }
 
-    /// Why a rule cannot be judged over the archive: rows that it reads came without a column that it uses.
+    /// Why a rule cannot be judged over the archive: rows that it reads came without a column that it uses, or were
+    /// written when it may have had another name.
     pub fn lacking(&self, catalog: &Catalog, rule: &Rule, at: Timestamp) -> Option<String> {
+        self.lost(catalog, rule, at)
+            .or_else(|| self.renamed(catalog, rule))
+    }
+
+    fn renamed(&self, catalog: &Catalog, rule: &Rule) -> Option<String> {
+        rule.reads.iter().find_map(|used| {
+            let table = catalog.table(used.table);
+            let written = self.0.iter().filter_map(|segment| {
+                let mut files = segment.files.iter();
+                files.find(|file| file.table == table.name)?;
+                segment.shape.as_ref()?.table(&table.name)
+            });
+            let earlier = written.into_iter().find_map(|shape| {
+                let had = |name: &str| shape.columns.iter().any(|column| column.name == name);
+                let mut columns = used.columns.iter().map(|column| &table.columns[*column]);
+                let came = columns.find(|column| !had(&column.name))?;
+                let mut columns = shape.columns.iter();
+                let went = columns.find(|column| table.column_index(&column.name).is_none())?;
+                Some((&came.name, &went.name))
+            });
+            earlier.map(|(came, went)| {
+                format!(
+                    "rows of `{}` were archived when it had `{went}` and not `{came}`, which may be the same column under \
+                     another name: their nulls there say nothing",
+                    table.name
+                )
+            })
+        })
+    }
+
+    fn lost(&self, catalog: &Catalog, rule: &Rule, at: Timestamp) -> Option<String> {
         let unread = self.0.iter().flat_map(|segment| &segment.unread);
         let mut unread = unread.filter(|unread| !is_later(unread, at));
         unread.find_map(|unread| {
@@ -257,7 +289,7 @@ async fn identity(location: &Location) -> Result<String, String> {
     let bytes = location.get(IDENTITY_OBJECT).await?;
     let bytes = bytes.ok_or_else(|| format!("{} holds no archive", location.shown()))?;
     let identity: Identity =
-        serde_json::from_slice(&bytes).map_err(|error| format!("{IDENTITY_OBJECT}: {error}"))?;
+        serde_json::from_slice(&bytes).map_err(|error| damaged(IDENTITY_OBJECT, &error))?;
     match identity.schema == IDENTITY_SCHEMA {
         true => Ok(identity.archive),
         false => Err(format!(
@@ -265,6 +297,10 @@ async fn identity(location: &Location) -> Result<String, String> {
             identity.schema
         )),
     }
+}
+
+fn damaged(name: &str, error: &serde_json::Error) -> String {
+    format!("{name} cannot be read: {error}: put it back as it was written")
 }
 
 /// The greatest number among the manifests, 0 where there are none.
@@ -284,7 +320,7 @@ async fn manifest(location: &Location, number: u64) -> Result<Manifest, String> 
     let bytes =
         bytes.ok_or_else(|| format!("{name} is missing, and later ones are there: put it back"))?;
     let manifest: Manifest =
-        serde_json::from_slice(&bytes).map_err(|error| format!("{name}: {error}"))?;
+        serde_json::from_slice(&bytes).map_err(|error| damaged(&name, &error))?;
     match manifest.number == number {
         true => Ok(manifest),
         false => Err(format!(

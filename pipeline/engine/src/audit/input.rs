@@ -51,6 +51,8 @@ pub(crate) struct TableInput {
     keys: Vec<Vec<EntityId>>,
     /// Columns whose nulls are counted rather than refused: they are keys, or say when a row changed.
     may_be_null: Vec<bool>,
+    /// Whether files may lack columns that may be null and place no row.
+    may_lack: bool,
     pub rows: u64,
     parts: Vec<Part>,
 }
@@ -78,6 +80,8 @@ struct DataFile {
 enum Place {
     Root(usize),
     Constant(Option<String>),
+    /// The file does not have it.
+    Nowhere,
 }
 
 impl Input {
@@ -87,6 +91,27 @@ impl Input {
         catalog: &Arc<Catalog>,
         id: TableId,
         columns: &[usize],
+    ) -> Result<TableInput, Vec<String>> {
+        self.open_with(catalog, id, columns, false)
+    }
+
+    /// The same, but files may lack columns that may be null and that place no row: [`TableInput::lacking`] names
+    /// them, and their nulls say nothing.
+    pub fn open_lacking(
+        &self,
+        catalog: &Arc<Catalog>,
+        id: TableId,
+        columns: &[usize],
+    ) -> Result<TableInput, Vec<String>> {
+        self.open_with(catalog, id, columns, true)
+    }
+
+    fn open_with(
+        &self,
+        catalog: &Arc<Catalog>,
+        id: TableId,
+        columns: &[usize],
+        may_lack: bool,
     ) -> Result<TableInput, Vec<String>> {
         let table = catalog.table(id);
         let mut input = TableInput {
@@ -101,6 +126,7 @@ impl Input {
                 .iter()
                 .map(|column| may_be_null(table, *column))
                 .collect(),
+            may_lack,
             rows: 0,
             parts: Vec::new(),
         };
@@ -163,16 +189,18 @@ impl TableInput {
 
     fn open_file(&self, snapshot: &Snapshot, meta: ObjectMeta) -> Result<DataFile, Vec<String>> {
         let shown = snapshot.show(&meta.location);
-        let unreadable = |error: String| vec![format!("{shown}: cannot be read: {error}")];
+        let unreadable = |error: String| {
+            vec![format!(
+                "{shown}: cannot be read: {error}; write it again, or put back what was written"
+            )]
+        };
         let metadata = self.read_footer(snapshot, &meta).map_err(unreadable)?;
         let partitions = snapshot.partitions(&meta.location);
         let mut problems = Vec::new();
         let mut places = Vec::new();
-        for column in self
-            .columns
-            .iter()
-            .map(|index| &self.table().columns[*index])
-        {
+        for (index, may_be_null) in self.columns.iter().zip(&self.may_be_null) {
+            let column = &self.table().columns[*index];
+            let may_lack = self.may_lack && column.nullable && !may_be_null;
             let fields = metadata.schema().fields();
             let root = fields.iter().position(|field| *field.name() == column.name);
             let told = partitions.iter().find(|(name, _)| *name == column.name);
@@ -182,6 +210,7 @@ impl TableInput {
                 }
                 (None, Some((_, value))) => fit::constant(column, value.as_deref(), 0)
                     .map(|_| Place::Constant(value.clone())),
+                (None, None) if may_lack => Ok(Place::Nowhere),
                 (None, None) => Err("is missing".into()),
             };
             match place {
@@ -258,6 +287,16 @@ impl TableInput {
         }
     }
 
+    /// The columns of the table that the file of a part does not have, rising.
+    pub fn lacking(&self, part: usize) -> Vec<usize> {
+        let Part::RowGroup { file, .. } = &self.parts[part] else {
+            return Vec::new();
+        };
+        let places = self.columns.iter().zip(&file.places);
+        let lacking = places.filter(|(_, place)| matches!(place, Place::Nowhere));
+        lacking.map(|(column, _)| *column).collect()
+    }
+
     /// How many parts there are.
     pub fn parts(&self) -> usize {
         self.parts.len()
@@ -297,7 +336,7 @@ impl TableInput {
         let said = |error: ParquetError| format!("cannot be read: {error}");
         let roots = file.places.iter().filter_map(|place| match place {
             Place::Root(root) => Some(*root),
-            Place::Constant(_) => None,
+            Place::Constant(_) | Place::Nowhere => None,
         });
         let mask = ProjectionMask::roots(file.metadata.parquet_schema(), roots);
         let chunks = file
@@ -340,6 +379,7 @@ impl TableInput {
             let column = &self.table().columns[*index];
             let values = match place {
                 Place::Constant(value) => fit::constant(column, value.as_deref(), batch.num_rows()),
+                Place::Nowhere => fit::constant(column, None, batch.num_rows()),
                 Place::Root(_) => match batch.column_by_name(&column.name) {
                     Some(found) => fit::to_storage(column, found),
                     None => Err("is missing".into()),

@@ -93,7 +93,7 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    /// The earliest cut of these tables; an error names those of which none is known.
+    /// The earliest cut of these tables; an error names the first of which none is known.
     pub(crate) fn cut(&self, tables: &[&str]) -> Result<Option<Timestamp>, String> {
         let Some(manifest) = &self.manifest else {
             return Ok(None);
@@ -106,7 +106,7 @@ impl Snapshot {
                 .and_then(|table| table.as_of.as_ref());
             let Some(text) = own.or(manifest.as_of.as_ref()) else {
                 return Err(format!(
-                    "manifest.json tells no cut of {name}; give it, or --as-of"
+                    "manifest.json has no `as_of` that tells when {name} was taken"
                 ));
             };
             let cut = Timestamp::parse(text).map_err(|error| format!("manifest.json: {error}"))?;
@@ -234,8 +234,8 @@ impl Snapshot {
                 .map_err(|error| said(error.to_string()))
         })?;
         let Some(bytes) = bytes else { return Ok(None) };
-        let manifest: Manifest =
-            serde_json::from_slice(&bytes).map_err(|error| said(error.to_string()))?;
+        let manifest: Manifest = serde_json::from_slice(&bytes)
+            .map_err(|error| said(format!("{error}; mend it, or take it away")))?;
         if manifest.centinel != MANIFEST_SCHEMA {
             return Err(said(format!(
                 "`{}` is not a form that this version reads: {MANIFEST_SCHEMA}",

@@ -12,8 +12,8 @@ use arrow::datatypes::TimestampMicrosecondType;
 use centinel_batch::Limits;
 use centinel_catalog::{Catalog, EntityPath, Table, TableKind};
 use centinel_model::{
-    HorizonOf, Images, MicroBatch, Operation, Position, Positions, TableChanges, TableId,
-    Timestamp, Version,
+    HorizonOf, Images, LostColumns, MicroBatch, Operation, Position, Positions, TableChanges,
+    TableId, Timestamp, Version,
 };
 use centinel_source::{Backlog, Unit};
 use sha2::{Digest, Sha256};
@@ -25,6 +25,8 @@ use crate::audit::{Input, Snapshot, TableInput};
 
 /// Under which name positions know the snapshot; no file and no source is called so.
 pub(super) const BOOTSTRAP: &str = "(bootstrap)";
+/// By which it is said when a snapshot was taken.
+const AS_OF: &str = "--bootstrap-as-of TIME, or `bootstrap_as_of` in the configuration";
 /// The version of a row of the snapshot: none is lower.
 pub(super) const LOWEST: Version = Version {
     epoch: 0,
@@ -92,7 +94,7 @@ pub(super) fn open(
                  name it again (--bootstrap), or start with a new state folder"
             ));
         }
-        (Some(options), Some((location, ..))) if *location != shown(options) => {
+        (Some(options), Some((location, ..))) if !same_place(location, shown(options)) => {
             return refuse(format!(
                 "this state began with the snapshot {location}: name that one, or start with a new state folder"
             ));
@@ -131,30 +133,19 @@ impl Bootstrap {
         limits: Limits,
         backlog: &SharedBacklog,
     ) -> Result<Bootstrap, EngineError> {
-        let refuse = |problems: Vec<String>| {
-            let location = shown(options);
-            let problems = problems.join("\n");
-            EngineError::Input(format!(
-                "a state cannot begin with the snapshot {location}:\n{problems}"
-            ))
-        };
-        let snapshot = Arc::new(Snapshot::open(&options.location, &options.store_options)?);
-        let (mut tables, mut absent, mut problems) = (Vec::new(), Vec::new(), Vec::new());
-        for table in in_order(catalog) {
-            let opened = open_table(catalog, table, &snapshot, options.as_of);
-            match opened {
-                Ok(Some(opened)) => tables.push(opened),
-                Ok(None) => absent.push(table),
-                Err(found) => problems.extend(found),
-            }
-        }
+        let Looked {
+            tables,
+            absent,
+            problems,
+        } = Looked::at(catalog, options)?;
         if !problems.is_empty() {
-            return Err(refuse(problems));
+            let (location, problems) = (shown(options), problems.join("\n"));
+            return Err(EngineError::Input(format!(
+                "a state cannot begin with the snapshot {location}:\n{problems}"
+            )));
         }
-        let Some(latest) = tables.iter().map(|opened| opened.cut).max() else {
-            let problem = "it holds no table of the schemas: name the folder in which <table>.parquet or <table>/ lie";
-            return Err(refuse(vec![problem.into()]));
-        };
+        let cuts = tables.iter().map(|opened| opened.cut);
+        let latest = cuts.max().unwrap_or(Timestamp::MIN);
         // Nothing says that what it does not hold will be read from its beginning.
         let read = tables.iter();
         let read = read.map(|opened| (HorizonOf::Snapshot(opened.table), opened.cut));
@@ -193,9 +184,10 @@ impl Bootstrap {
                     given.skip -= rows;
                     continue;
                 }
+                let lacking: LostColumns = opened.input.lacking(part).into();
                 let read = opened
                     .input
-                    .read(part, &mut |rows| given.take(opened, &rows));
+                    .read(part, &mut |rows| given.take(opened, &lacking, &rows));
                 if given.stopped {
                     return Ok(false);
                 }
@@ -212,6 +204,79 @@ impl Bootstrap {
             ))),
         }
     }
+}
+
+/// What a check of such a snapshot found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BootstrapChecked {
+    /// What keeps a state from beginning with it.
+    pub problems: Vec<String>,
+    /// Tables and events of the schemas that it does not hold.
+    pub absent: Vec<String>,
+}
+
+/// Whether a new state could begin with a snapshot: where it lies, when it was taken, and whether its files fit the
+/// schemas. Rows are not read. Not for use within an asynchronous runtime: it blocks.
+pub fn check_bootstrap(catalog: &Arc<Catalog>, options: &BootstrapOptions) -> BootstrapChecked {
+    match Looked::at(catalog, options) {
+        Ok(looked) => BootstrapChecked {
+            problems: looked.problems,
+            absent: looked
+                .absent
+                .into_iter()
+                .map(|table| catalog.table(table).name.clone())
+                .collect(),
+        },
+        Err(EngineError::Snapshot(problems)) => BootstrapChecked {
+            problems,
+            ..BootstrapChecked::default()
+        },
+        Err(error) => BootstrapChecked {
+            problems: vec![error.to_string()],
+            ..BootstrapChecked::default()
+        },
+    }
+}
+
+/// A snapshot's tables.
+struct Looked {
+    tables: Vec<Opened>,
+    absent: Vec<TableId>,
+    problems: Vec<String>,
+}
+
+impl Looked {
+    fn at(catalog: &Arc<Catalog>, options: &BootstrapOptions) -> Result<Looked, EngineError> {
+        let snapshot = Arc::new(Snapshot::open(&options.location, &options.store_options)?);
+        let mut looked = Looked {
+            tables: Vec::new(),
+            absent: Vec::new(),
+            problems: Vec::new(),
+        };
+        for table in in_order(catalog) {
+            match open_table(catalog, table, &snapshot, options.as_of) {
+                Ok(Some(opened)) => looked.tables.push(opened),
+                Ok(None) => looked.absent.push(table),
+                Err(found) => looked.problems.extend(found),
+            }
+        }
+        if looked.tables.is_empty() && looked.problems.is_empty() {
+            let problem = "it holds no table of the schemas: name the folder in which <table>.parquet or <table>/ lie";
+            looked.problems.push(problem.into());
+        }
+        Ok(looked)
+    }
+}
+
+/// Whether two texts name one place; a folder may be written in several ways.
+fn same_place(known: &str, given: &str) -> bool {
+    let folder = |text: &str| {
+        let path = text.strip_prefix("file://").unwrap_or(text);
+        let is_path = !path.contains("://");
+        let whole = |path| std::fs::canonicalize(path).or_else(|_| std::path::absolute(path));
+        whole(path).ok().filter(|_| is_path)
+    };
+    known == given || folder(known).is_some_and(|known| Some(known) == folder(given))
 }
 
 /// Tables that others link to come before those, so that few rows wait.
@@ -255,14 +320,17 @@ fn open_table(
         (Some(as_of), _) => as_of,
         (None, Ok(Some(own))) => own,
         (None, Ok(None)) => {
-            let problem =
-                "no manifest.json tells when it was taken; say it (--bootstrap-as-of TIME)";
-            return Err(said(problem.into()));
+            let problem = format!("no manifest.json tells when it was taken; say it ({AS_OF})");
+            return Err(said(problem));
         }
-        (None, Err(problem)) => return Err(said(problem)),
+        (None, Err(problem)) => {
+            return Err(said(format!(
+                "{problem}; mend it there, or say it ({AS_OF})"
+            )));
+        }
     };
     let all: Vec<usize> = (0..table.columns.len()).collect();
-    let input = Input::Snapshot(Arc::clone(snapshot)).open(catalog, id, &all)?;
+    let input = Input::Snapshot(Arc::clone(snapshot)).open_lacking(catalog, id, &all)?;
     Ok(Some(Opened {
         table: id,
         cut,
@@ -302,7 +370,12 @@ struct Given<'g> {
 
 impl Given<'_> {
     /// Some rows of one table, in as many micro-batches as the limits want.
-    fn take(&mut self, opened: &Opened, rows: &RecordBatch) -> Result<(), String> {
+    fn take(
+        &mut self,
+        opened: &Opened,
+        lacking: &LostColumns,
+        rows: &RecordBatch,
+    ) -> Result<(), String> {
         let known = usize::try_from(self.skip).unwrap_or(usize::MAX);
         let known = known.min(rows.num_rows());
         self.skip -= known as u64;
@@ -319,7 +392,7 @@ impl Given<'_> {
         while place < rows.num_rows() {
             let count = most.min(rows.num_rows() - place);
             let part = rows.slice(place, count);
-            let changes = changes_of(table, opened, &part)
+            let changes = changes_of(table, opened, lacking, &part)
                 .map_err(|problem| format!("{}: {problem}", table.name))?;
             place += count;
             if !self.hand_on(vec![changes], row_bytes * count as u64) {
@@ -363,9 +436,15 @@ impl Given<'_> {
     }
 }
 
-/// Rows as changes that a snapshot had.
-fn changes_of(table: &Table, opened: &Opened, rows: &RecordBatch) -> Result<TableChanges, String> {
+/// Rows as changes that a snapshot had; its file lacks some columns.
+fn changes_of(
+    table: &Table,
+    opened: &Opened,
+    lacking: &LostColumns,
+    rows: &RecordBatch,
+) -> Result<TableChanges, String> {
     let count = rows.num_rows();
+    let lacks = (0..count as u32).filter(|_| !lacking.is_empty());
     let mut columns = Vec::with_capacity(table.columns.len());
     for (index, (column, found)) in table.columns.iter().zip(rows.columns()).enumerate() {
         let may_lack = column.nullable || table.changed_at == Some(index);
@@ -404,7 +483,7 @@ fn changes_of(table: &Table, opened: &Opened, rows: &RecordBatch) -> Result<Tabl
             rows: after.map_err(|error| error.to_string())?,
             row: (0..count as u32).map(Some).collect(),
         },
-        lost: Vec::new(),
+        lost: lacks.map(|row| (row, Arc::clone(lacking))).collect(),
         origins: Vec::new(),
     })
 }

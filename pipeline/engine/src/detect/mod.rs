@@ -55,7 +55,7 @@ mod stall;
 mod unreached;
 
 pub use backlog::{SharedBacklog, Standing};
-pub use bootstrap::BootstrapOptions;
+pub use bootstrap::{BootstrapChecked, BootstrapOptions, check_bootstrap};
 pub use centinel_source::{Backlog, InputFile, InputOptions, Unit, Until};
 pub use detector::{Counters, Detector, DetectorLimits, Prepared};
 pub use horizon::{Horizons, TableHorizon};

@@ -17,6 +17,8 @@ pub const IDENTITY_OBJECT: &str = "archive.json";
 pub const MANIFEST_FOLDER: &str = "segments";
 /// The newest form of [`Standing`] this program reads and writes.
 const STANDING_FORM: u32 = 1;
+/// What is left when a state no longer fits what it kept for its archive.
+pub(super) const BEGIN_ANEW: &str = "begin with a new state folder and a new archive";
 
 /// One segment of the archive: written last, so that everything it names is there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,8 +156,9 @@ impl Standing {
     }
 
     pub fn read(bytes: &[u8]) -> Result<Standing, String> {
-        let standing: Standing = serde_json::from_slice(bytes)
-            .map_err(|error| format!("what state says of the archive cannot be read: {error}"))?;
+        let standing: Standing = serde_json::from_slice(bytes).map_err(|error| {
+            format!("what state says of the archive cannot be read: {error}; {BEGIN_ANEW}")
+        })?;
         match standing.form <= STANDING_FORM {
             true => Ok(standing),
             false => Err(format!(

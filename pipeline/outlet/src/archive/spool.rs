@@ -14,7 +14,7 @@ use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use centinel_model::TableId;
 
-use super::form::Manifest;
+use super::form::{BEGIN_ANEW, Manifest};
 
 const MAGIC: &[u8; 8] = b"CTNSPL1\n";
 const FRAME_HEAD: usize = 8;
@@ -249,7 +249,7 @@ pub(super) fn read_frame(path: &Path, file: &mut File, frame: &Frame) -> io::Res
 
 fn damaged(path: &Path, at: u64) -> io::Error {
     io::Error::other(format!(
-        "{} is damaged at byte {at}: its disk has lost what was written",
+        "{} is damaged at byte {at}: its disk has lost what was written; put it back, or {BEGIN_ANEW}",
         path.display()
     ))
 }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::error::Error as _;
 use std::time::Duration;
 
+use centinel_catalog::read_file;
 use reqwest::header::{ACCEPT, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, Response, StatusCode, Url};
@@ -20,6 +21,8 @@ const MEDIA: &str = "application/vnd.schemaregistry.v1+json, application/json";
 const MAX_ANSWER: usize = 4 << 20;
 /// Schemas that one may be put together from.
 const MAX_REFERENCES: usize = 64;
+/// The most that is read of a file of certificates: all well-known authorities are a tenth of it.
+const MAX_CA_BYTES: u64 = 4 << 20;
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -86,7 +89,7 @@ impl Registrar {
         if let Some(ca) = &options.ca {
             let remedy = "name a PEM file of certificates as `registry_ca`";
             let unread = |why: String| refuse(format!("{}: {why}", ca.display()), remedy);
-            let pem = std::fs::read(ca).map_err(|error| unread(error.to_string()))?;
+            let pem = read_file(ca, MAX_CA_BYTES).map_err(|error| unread(error.to_string()))?;
             let certificates = Certificate::from_pem_bundle(&pem);
             let certificates = certificates.map_err(|_| unread("is not in PEM form".into()))?;
             if certificates.is_empty() {

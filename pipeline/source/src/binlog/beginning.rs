@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use centinel_model::{HoleReason, TransactionRow};
+use centinel_model::{HoleReason, Timestamp, TransactionRow};
 
 use super::failure::Failure;
 use super::gtid::GtidSet;
 use super::hole;
 use super::transaction::Assembler;
+use crate::physical::Physical;
+use crate::shape::Lost;
 use crate::value::Refusal;
 
 impl Assembler {
@@ -28,6 +30,14 @@ impl Assembler {
         let transaction = self.snapshot_transaction(sequence);
         let offset = self.place.transactions;
         self.builder.row(table, row, transaction, length, offset);
+    }
+
+    /// Notes the shape of the table that a row of a snapshot is of.
+    pub(super) fn saw_snapshot(&mut self, physical: &Physical, lost: &Lost, at: Timestamp) {
+        let place = || (self.input.clone(), self.place.position(0));
+        let layout = &self.layouts[physical.layout];
+        let shapes = &mut self.builder.shapes;
+        shapes.see(layout, &physical.name, at, lost, place);
     }
 
     /// Adds a row of a snapshot that could not be read.

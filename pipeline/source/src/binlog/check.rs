@@ -134,7 +134,8 @@ async fn check_table(
     problems: &mut Vec<Problem>,
 ) -> Result<(), Failure> {
     let name = full_name(&table.database, &table.table);
-    for drift in table.drifts(layout) {
+    let lost = table.lost(layout);
+    for drift in lost.iter().map(|lost| table.drift(layout, lost)) {
         let remedy = format!(
             "run ALTER TABLE {name}, or correct the schema of `{}`",
             layout.name

@@ -248,7 +248,7 @@ impl Reader {
         self.send_ready().await
     }
 
-    /// A snapshot without a table, or of one that its schema does not fit, would look like one without rows.
+    /// A snapshot without a table, or of one whose rows cannot be placed, would look like one without rows.
     fn refuse_unfit(&mut self, described: &[tables::WatchedTable]) -> Result<(), Failure> {
         if let Some(table) = tables::missing(&self.catalog, self.source, described).first() {
             let user = &self.options.user;
@@ -261,9 +261,15 @@ impl Reader {
         }
         for table in described {
             let layout = &self.assembler.layouts[table.physical.layout];
-            if let Some(drift) = table.drifts(layout).into_iter().next() {
+            // Any other column is read as lost, as the log is.
+            let lost = table.lost(layout);
+            let mut lost = lost.iter().filter(|(column, _)| layout.places[*column]);
+            if let Some(lost) = lost.next() {
                 return Err(Failure::lasting(
-                    drift,
+                    format!(
+                        "{}, and its rows cannot be placed without it",
+                        table.drift(layout, lost)
+                    ),
                     "bring the schema and the table to the same form",
                 ));
             }

@@ -29,6 +29,7 @@ use super::tables::{WatchedTable, full_name, quoted};
 use super::transaction::Assembler;
 use crate::column::Cell;
 use crate::rows::Layout;
+use crate::shape::Lost;
 use crate::value::Refusal;
 use centinel_model::HoleReason;
 
@@ -120,7 +121,7 @@ async fn exact_place(server: &mut Server) -> Result<GtidSet, Failure> {
 /// The query for all rows of one table, in the order of its own key.
 pub(super) fn query(table: &WatchedTable, layout: &Layout) -> String {
     let columns: Vec<String> = table
-        .wanted(layout)
+        .wanted(layout, &table.lost(layout))
         .into_iter()
         .map(|(_, column)| quoted(&column.name))
         .collect();
@@ -138,6 +139,7 @@ pub(super) struct TableReader<'a> {
     table: &'a WatchedTable,
     layout: Arc<[Layout]>,
     wanted: Vec<(usize, Kind)>,
+    lost: Lost,
     clock: Clock,
     sequence: u64,
     time: i64,
@@ -151,12 +153,14 @@ impl<'a> TableReader<'a> {
         time: i64,
     ) -> TableReader<'a> {
         let layout = &layouts[table.physical.layout];
-        let wanted = table.wanted(layout).into_iter();
+        let lost = table.lost(layout);
+        let wanted = table.wanted(layout, &lost).into_iter();
         TableReader {
             table,
             wanted: wanted
                 .map(|(target, column)| (target, column.kind))
                 .collect(),
+            lost,
             clock: clock(layout),
             layout: Arc::clone(layouts),
             sequence,
@@ -186,10 +190,15 @@ impl<'a> TableReader<'a> {
                     .map_err(|refusal| refusal.of(&layout.columns[*target].name))?;
                 buffer.after.set(*target, cell, layout)?;
             }
+            buffer.lost.clone_from(&self.lost);
             buffer.complete(layout, Operation::Snapshot, version, Timestamp(self.time))
         };
         match read() {
-            Ok(row) => assembler.snapshot_row(table, row, self.sequence, length),
+            Ok(row) => {
+                assembler.snapshot_row(table, row, self.sequence, length);
+                let physical = &self.table.physical;
+                assembler.saw_snapshot(physical, &self.lost, Timestamp(self.time));
+            }
             Err(refusal) => {
                 buffer.cut_back();
                 assembler.snapshot_hole(self.table.physical.layout, refusal, self.sequence);

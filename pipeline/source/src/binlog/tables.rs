@@ -12,7 +12,7 @@ use super::kind::Kind;
 use super::server::Server;
 use crate::physical::{Physical, PhysicalTables};
 use crate::rows::Layout;
-use crate::shape::Why;
+use crate::shape::{Lost, Why};
 
 /// A physical table whose rows are watched.
 #[derive(Clone, Debug)]
@@ -34,27 +34,27 @@ pub(super) struct WatchedColumn {
 }
 
 impl WatchedTable {
-    /// What its schema wants and it does not have, a sentence for each.
-    pub(super) fn drifts(&self, layout: &Layout) -> Vec<String> {
+    /// The columns that its schema wants and that it does not have so.
+    pub(super) fn lost(&self, layout: &Layout) -> Lost {
         let there: Vec<(&str, Kind)> = self
             .columns
             .iter()
             .map(|column| (column.name.as_str(), column.kind))
             .collect();
-        let drifts = drifts(&there, layout);
-        let sentence = |(column, why): (usize, &Why)| {
-            let what = why.sentence(layout, column);
-            format!("{what} (table `{}`.`{}`)", self.database, self.table)
-        };
-        drifts.iter().map(sentence).collect()
+        drifts(&there, layout)
     }
 
-    /// The columns that the schema wants, with its index of each.
-    pub(super) fn wanted(&self, layout: &Layout) -> Vec<(usize, &WatchedColumn)> {
+    /// What is wrong with such a column, in a sentence.
+    pub(super) fn drift(&self, layout: &Layout, (column, why): (usize, &Why)) -> String {
+        let what = why.sentence(layout, column);
+        format!("{what} (table `{}`.`{}`)", self.database, self.table)
+    }
+
+    /// The columns that the schema wants and can take, with its index of each.
+    pub(super) fn wanted(&self, layout: &Layout, lost: &Lost) -> Vec<(usize, &WatchedColumn)> {
         let columns = self.columns.iter();
-        columns
-            .filter_map(|column| Some((target(layout, &column.name)?, column)))
-            .collect()
+        let columns = columns.filter_map(|column| Some((target(layout, &column.name)?, column)));
+        columns.filter(|(target, _)| !lost.has(*target)).collect()
     }
 }
 

@@ -207,6 +207,16 @@ impl MessageDecoder {
         Ok(chunk)
     }
 
+    /// Whether nothing but their place in a partition orders the changes that were decoded.
+    pub(crate) fn orders_by_place(&self) -> bool {
+        let unplaced = |partition: &Partition| partition.positioned == Some(false);
+        match &self.reader {
+            Reader::Canal(_) => true,
+            Reader::Maxwell(_) => self.partitions.values().any(unplaced),
+            _ => false,
+        }
+    }
+
     /// Waits a moment for what messages need to be ready.
     fn wait(&self) {
         if let Reader::DebeziumAvro(avro) = &self.reader {

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use centinel_catalog::Catalog;
 use centinel_model::{DecodedChunk, HoleReason, Position, Timestamp};
 use rdkafka::consumer::Consumer as _;
-use rdkafka::message::Message as _;
+use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::connection::{Consumer, Found, connect, discover, refused, watermarks};
+use super::keys;
 use super::options::{KafkaOptions, KafkaProgress, TopicName};
 use super::partition::append;
 use crate::avro;
@@ -20,32 +21,71 @@ use crate::{InputError, Problem, RawMessages, Registry};
 /// How long the newest messages are waited for.
 const WAIT: Duration = Duration::from_secs(10);
 
-/// Connects to the brokers and schema registries, and tries to read the newest message of each partition.
-pub fn check_kafka(catalog: &Catalog, options: &KafkaOptions, now: Timestamp) -> Vec<Problem> {
-    let mut problems = declared(catalog, options);
-    let away = registries_away(options, &mut problems);
+/// What a check of topics found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// What would keep them from being read, or from being read rightly.
+    pub problems: Vec<Problem>,
+    /// What could not be seen, which is no problem by itself.
+    pub notes: Vec<String>,
+}
+
+/// Connects to the brokers and schema registries, tries to read the newest message of each partition, and looks
+/// whether rows of one primary key keep to one partition where nothing else orders them.
+pub fn check_kafka(catalog: &Catalog, options: &KafkaOptions, now: Timestamp) -> Checked {
+    let mut checked = Checked {
+        problems: declared(catalog, options),
+        notes: Vec::new(),
+    };
+    let away = registries_away(options, &mut checked.problems);
     match newest_messages(options) {
-        Err(error) => problems.push(problem_of(error)),
-        Ok((found, mut newest)) => {
+        Err(error) => checked.problems.push(problem_of(error)),
+        Ok(Seen {
+            consumer,
+            bounds,
+            mut newest,
+        }) => {
             for topic in &options.topics {
-                let named = found.iter().any(|found| topic.name.matches(&found.topic));
+                let named = bounds.keys().any(|found| topic.name.matches(&found.topic));
                 if !named && matches!(topic.name, TopicName::Pattern(_)) {
-                    problems.push(Problem {
+                    checked.problems.push(Problem {
                         what: format!("no topic fits: {}", topic.name),
                         remedy: "correct the pattern, or create the topics".into(),
                     });
                 }
             }
-            problems.extend(unregistered(options, &found, &newest, &away));
+            checked.notes.extend(empty(&bounds));
+            checked
+                .problems
+                .extend(unregistered(options, &bounds, &newest, &away));
             // Without its registry no message can be tried, which was said.
             newest.retain(|found, _| {
                 let registry = registry_of(options, found);
                 registry.is_none_or(|registry| !away.iter().any(|away| away.is(registry)))
             });
-            problems.extend(unreadable(catalog, options, newest, now));
+            checked
+                .problems
+                .extend(unreadable(catalog, options, newest, now));
+            keys::check(catalog, options, &consumer, &bounds, now, &mut checked);
         }
     }
-    problems
+    checked
+}
+
+/// What is said of topics without a message.
+fn empty(bounds: &Bounds) -> Vec<String> {
+    let mut holds: BTreeMap<&str, bool> = BTreeMap::new();
+    for (found, (low, high)) in bounds {
+        *holds.entry(&found.topic).or_default() |= high > low;
+    }
+    let empty = holds.into_iter().filter(|(_, holds)| !holds);
+    let note = |topic| {
+        format!(
+            "topic `{topic}` has no message yet: nothing shows whether its messages can be read, nor how they are \
+             spread over its partitions; check again when it has"
+        )
+    };
+    empty.map(|(topic, _)| note(topic)).collect()
 }
 
 /// What schemas and options say of each other.
@@ -74,15 +114,26 @@ fn declared(catalog: &Catalog, options: &KafkaOptions) -> Vec<Problem> {
 }
 
 type Newest = BTreeMap<Found, RawMessages>;
+/// First and next offset of each partition.
+pub(super) type Bounds = BTreeMap<Found, (u64, u64)>;
 
-fn newest_messages(options: &KafkaOptions) -> Result<(Vec<Found>, Newest), InputError> {
+/// What the brokers have.
+struct Seen {
+    consumer: Arc<Consumer>,
+    bounds: Bounds,
+    newest: Newest,
+}
+
+fn newest_messages(options: &KafkaOptions) -> Result<Seen, InputError> {
     let consumer = Arc::new(connect(options, 1)?);
     let found = discover(&consumer, options)?;
     let mut list = TopicPartitionList::new();
     let mut awaited: Vec<&Found> = Vec::new();
+    let mut bounds = Bounds::new();
     for partition in &found {
         let (low, high) = watermarks(&consumer, &partition.topic, partition.number)
             .map_err(|error| failed(options, &consumer, &error.to_string()))?;
+        bounds.insert(partition.clone(), (low, high));
         if high > low {
             let offset = Offset::Offset(high as i64 - 1);
             // Fails only for offsets that Kafka does not have.
@@ -106,25 +157,41 @@ fn newest_messages(options: &KafkaOptions) -> Result<(Vec<Found>, Newest), Input
             .find(|found| found.topic == message.topic() && found.number == message.partition());
         let Some(partition) = partition else { continue };
         let offset = message.offset().max(0) as u64;
-        let start = Position::Partition {
-            next: offset,
-            known: None,
-        };
-        let mut raw = RawMessages {
-            input: format!(
-                "{}/{}/{}",
-                options.source, partition.topic, partition.number
-            ),
-            after: start.advanced_to(offset + 1),
-            start,
-            end: offset + 1,
-            bytes: Vec::new(),
-            messages: Vec::new(),
-        };
-        append(&mut raw, &message, offset);
+        let mut raw = beginning(options, partition, offset);
+        take(&mut raw, &message, offset);
         newest.insert((*partition).clone(), raw);
     }
-    Ok((found, newest))
+    Ok(Seen {
+        consumer,
+        bounds,
+        newest,
+    })
+}
+
+/// No messages yet, from this offset on.
+pub(super) fn beginning(options: &KafkaOptions, partition: &Found, offset: u64) -> RawMessages {
+    let start = Position::Partition {
+        next: offset,
+        known: None,
+    };
+    RawMessages {
+        input: format!(
+            "{}/{}/{}",
+            options.source, partition.topic, partition.number
+        ),
+        after: start.clone(),
+        start,
+        end: offset,
+        bytes: Vec::new(),
+        messages: Vec::new(),
+    }
+}
+
+/// Adds a message to those of its partition.
+pub(super) fn take(raw: &mut RawMessages, message: &BorrowedMessage<'_>, offset: u64) {
+    append(raw, message, offset);
+    raw.end = offset + 1;
+    raw.after = raw.start.advanced_to(offset + 1);
 }
 
 fn registry_of<'a>(options: &'a KafkaOptions, found: &Found) -> Option<&'a Registry> {
@@ -158,12 +225,12 @@ fn registries_away<'a>(
 /// Topics without a message have nothing that shows whether they can be read, but a subject in the registry.
 fn unregistered(
     options: &KafkaOptions,
-    found: &[Found],
+    bounds: &Bounds,
     newest: &Newest,
     away: &[&Registry],
 ) -> Vec<Problem> {
     let mut topics: BTreeMap<&str, &Registry> = BTreeMap::new();
-    for partition in found {
+    for partition in bounds.keys() {
         let registry = registry_of(options, partition);
         let registry = registry.filter(|registry| !away.iter().any(|away| away.is(registry)));
         topics.extend(registry.map(|registry| (partition.topic.as_str(), registry)));
@@ -247,7 +314,7 @@ fn too_late(messages: &RawMessages) -> Problem {
     }
 }
 
-fn failed(options: &KafkaOptions, consumer: &Consumer, what: &str) -> InputError {
+pub(super) fn failed(options: &KafkaOptions, consumer: &Consumer, what: &str) -> InputError {
     let what = match consumer.context().last() {
         Some(complaint) => format!("{what}; the client says: {complaint}"),
         None => what.to_owned(),
@@ -259,7 +326,7 @@ fn failed(options: &KafkaOptions, consumer: &Consumer, what: &str) -> InputError
     )
 }
 
-fn problem_of(error: InputError) -> Problem {
+pub(super) fn problem_of(error: InputError) -> Problem {
     match error {
         InputError::Refused { what, remedy, .. } => Problem { what, remedy },
         other => Problem {

@@ -9,9 +9,10 @@ mod connection;
 mod ends;
 mod gap;
 mod input;
+mod keys;
 mod options;
 mod partition;
 
-pub use check::check_kafka;
+pub use check::{Checked, check_kafka};
 pub use input::KafkaInput;
 pub use options::{KafkaOptions, KafkaProgress, Setting, Start, TopicName, TopicOptions};

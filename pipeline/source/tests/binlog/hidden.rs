@@ -170,6 +170,46 @@ fn a_lost_column_is_a_drift_and_the_rest_of_the_row_is_read() {
     assert_eq!((running.folded.changes, running.folded.lacking), (3, 3));
 }
 
+/// A snapshot reads it in the same way; the same table goes on in the log.
+#[test]
+fn a_column_that_is_lost_when_a_snapshot_is_taken_is_a_drift() {
+    let server = MariaDb::start(&[]);
+    server.execute(CREATE_PAYMENT);
+    server.execute(
+        "INSERT INTO pay.payment VALUES ('P1', 'o1', 1, NULL, NULL), ('P2', 'o2', 2, NULL, NULL); \
+         ALTER TABLE pay.payment RENAME COLUMN amount TO total, MODIFY fen DATE NULL",
+    );
+    let mut running = Running::open(&catalog(&[PAYMENT]), options(&server, server.port()));
+    running.catch_up();
+    server.execute("INSERT INTO pay.payment VALUES ('P3', 'o3', 3, NULL, NULL)");
+    running.catch_up();
+    let folded = &running.folded;
+    assert_eq!(folded.reasons(), []);
+    assert_eq!(
+        (folded.snapshots, folded.changes, folded.lacking),
+        (2, 3, 3)
+    );
+    assert_eq!(folded.shapes, [("pay.payment".to_owned(), vec![2, 3])]);
+    assert!(
+        folded.drift.contains("has no column `amount`"),
+        "{}",
+        folded.drift
+    );
+    let rows = select(
+        &server,
+        "SELECT payment_no, UPPER(order_no), NULL, NULL, NULL FROM pay.payment ORDER BY 1",
+    );
+    assert_eq!(folded.current(0), rows);
+    drop(running);
+
+    // Without its key a snapshot would be one without rows.
+    server.execute("ALTER TABLE pay.payment RENAME COLUMN order_no TO order_id");
+    let error = Running::open(&catalog(&[PAYMENT]), options(&server, server.port())).error();
+    let error = error.to_string();
+    assert!(error.contains("has no column `order_no`"), "{error}");
+    assert!(error.contains("cannot be placed without it"), "{error}");
+}
+
 /// Without its key nobody can say which row it is.
 #[test]
 fn a_table_that_lost_what_places_its_rows_is_a_hole() {

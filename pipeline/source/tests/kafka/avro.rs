@@ -100,8 +100,9 @@ fn a_check_tells_what_is_wrong_with_the_registry() {
     let problems = |account: Option<(&str, &str)>| {
         let client = Registry::new(registry.options(account));
         let options = reading(&kafka, client);
-        let problems = check_kafka(&common::catalog(), &options, now());
-        problems
+        let checked = check_kafka(&common::catalog(), &options, now());
+        checked
+            .problems
             .iter()
             .map(|problem| format!("{}; {}", problem.what, problem.remedy))
             .collect::<Vec<_>>()

@@ -6,6 +6,7 @@ mod avro;
 mod common;
 #[path = "../common/avro.rs"]
 mod encoder;
+mod keys;
 mod support;
 #[path = "../common/registry.rs"]
 mod test_registry;

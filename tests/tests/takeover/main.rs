@@ -2,6 +2,8 @@
 //! off.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod renamed;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
