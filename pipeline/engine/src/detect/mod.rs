@@ -9,6 +9,7 @@
 //! | `entities` | documents → slices → rules |
 //! | `judging` | what the rules say → verdicts, messages, documents |
 //! | `holes` | what records that could not be read put in doubt |
+//! | `alike` | which of many such records are told |
 //! | `bootstrap` | the snapshot that a state begins with |
 //! | `overlap` | its rows, and a stream that began before it |
 //! | `shapes` | schemas that take over a state written under others |
@@ -26,6 +27,7 @@
 //! | `open` | the findings that are open |
 //! | `messages` | what is told beside findings |
 
+mod alike;
 mod archive;
 mod backlog;
 mod bootstrap;
