@@ -20,6 +20,7 @@
 //! | `forget` | entities at rest leave state |
 //! | `backlog` | what is left to read, for those who look on |
 //! | `run` | the job: threads, commits, delivery |
+//! | `quiet` | when a platform that is followed is done |
 //! | `pace` | how quickly what is in state is looked at again |
 //! | `archive` | what the archive is told of each commit |
 //! | `stall` | sources that fall silent |
@@ -46,6 +47,7 @@ mod numbers;
 mod open;
 mod overlap;
 mod pace;
+mod quiet;
 mod reader;
 mod routing;
 mod run;
