@@ -20,7 +20,7 @@ const LISTENED: Duration = Duration::from_millis(100);
 const QUEUED_KILOBYTES: usize = 128 << 10;
 
 /// What a complaint contains, in small letters, and what to do then; the first that fits counts.
-const REMEDIES: [(&str, &str); 5] = [
+const REMEDIES: [(&str, &str); 6] = [
     (
         "certificate verify failed",
         "let `ssl.ca.location` of `settings` name the PEM file of the authority that signed the brokers' certificates, \
@@ -29,6 +29,10 @@ const REMEDIES: [(&str, &str); 5] = [
     (
         "ssl handshake failed",
         "see whether `security.protocol` and the `ssl.…` settings of `settings` fit the brokers' listeners",
+    ),
+    (
+        "security.protocol",
+        "see whether `security.protocol` of `settings` fits the brokers' listeners",
     ),
     (
         "authentication fail",
