@@ -13,7 +13,7 @@ export BENCH_PYTHON := $(CACHE)/python-$(DUCKDB_VERSION)/bin/python3
 ORDERS := 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-servers build run test check bench bench-stages bench-detection bench-audit bench-kafka bench-latency
+.PHONY: help setup setup-servers build run test check bench bench-stages bench-detection bench-audit bench-kafka bench-backlog bench-latency
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,9 @@ bench-detection: setup ## Measure detection, at first and with ten times the sta
 
 bench-kafka: setup setup-servers ## Measure detection from a real Kafka on this machine
 	cargo run --release --locked --bin bench_kafka
+
+bench-backlog: setup setup-servers ## Show how much memory detection holds while it reads a long backlog
+	cargo run --release --locked --bin bench_kafka backlog 400000
 
 bench-latency: setup setup-servers ## Measure the time from a commit in a real MariaDB to a confirmed finding
 	cargo run --release --locked --bin bench_latency

@@ -55,8 +55,9 @@ pub struct DetectArguments {
     /// Keep reading as the inputs grow, until interrupted
     #[arg(long, conflicts_with = "until_end")]
     follow: bool,
-    /// Keep reading until nothing has changed for so long; then what has not come is taken not to come. For test
-    /// environments: the exit status and `--junit` say what the tests broke
+    /// Keep reading until nothing has changed for so long, and every database and topic has said since that it was
+    /// read; then what has not come is taken not to come. For test environments: the exit status and `--junit` say
+    /// what the tests broke. One that says nothing for `silent_after` could not be judged
     #[arg(long, value_name = "TIME", value_parser = Duration::parse, conflicts_with_all = ["follow", "until_end"])]
     until_quiet: Option<Duration>,
     /// Write what is open at the end as JUnit XML
@@ -220,6 +221,23 @@ impl DetectArguments {
                         reason: reason.into(),
                     });
                 }
+                let unheard = &ended.report.unheard;
+                if !unheard.is_empty() {
+                    let reason = format!(
+                        "nothing has changed for a while, but {} did not say that it was read to its end: what it \
+                         holds was not judged",
+                        unheard.join(", ")
+                    );
+                    complain(format_args!(
+                        "error: {reason}; see whether its server runs and its heartbeats are written"
+                    ));
+                    report.could_not_judge.push(CouldNotJudge {
+                        rule: None,
+                        entity_key: None,
+                        reason,
+                    });
+                }
+                let cut_off = cut_off || !unheard.is_empty();
                 self.write_junit(report)?;
                 match cut_off {
                     true => Err(Status::CouldNotJudge),

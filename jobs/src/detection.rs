@@ -107,8 +107,9 @@ impl Detection {
             total.batches += report.batches;
             total.elapsed += report.elapsed;
             total.archive = report.archive;
+            total.unheard = report.unheard;
             let next = reload.as_ref().and_then(Reload::take);
-            let over = stopped() || force.detector.at_the_end();
+            let over = stopped() || force.detector.at_the_end() || !total.unheard.is_empty();
             let Some(next) = next.filter(|_| !over) else {
                 return Ok(Ended {
                     detector: force.detector,

@@ -87,12 +87,28 @@ pub fn machine() -> String {
     )
 }
 
-/// The most memory that this process ever held.
+/// The most memory that this process ever held, or since it was last [forgotten](forget_peak_memory).
 pub fn peak_memory() -> String {
+    memory("VmHWM:")
+}
+
+/// The memory that this process holds now.
+pub fn resident_memory() -> String {
+    memory("VmRSS:")
+}
+
+/// Lets the peak begin anew at what is held now, where the system allows that.
+pub fn forget_peak_memory() {
+    // Otherwise the peak is that of the whole life, which is never less.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+fn memory(field: &str) -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .unwrap_or_default();
-    peak.trim().to_owned()
+    let value = status.lines().find_map(|line| line.strip_prefix(field));
+    let kilobytes = value.and_then(|value| value.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kilobytes.map_or_else(
+        || "unknown".to_owned(),
+        |kilobytes| format!("{} MiB", kilobytes >> 10),
+    )
 }

@@ -48,7 +48,9 @@ columns:
 changed_at: beat_at
 ";
 /// Partitions of each topic.
-const PARTITIONS: u32 = 2;
+pub const PARTITIONS: u32 = 2;
+/// The largest message that the topics take.
+const LARGEST_MESSAGE: &str = "4194304";
 const EVENTS: [Table; 5] = [
     Table::PaymentCompleted,
     Table::RefundCompleted,
@@ -89,7 +91,7 @@ impl Platform {
             .map(|table| table.name())
             .chain([HEARTBEAT_EVENT])
         {
-            kafka.create_topic(topic, PARTITIONS, &[]);
+            kafka.create_topic(topic, PARTITIONS, &[("max.message.bytes", LARGEST_MESSAGE)]);
         }
         let mariadb = MariaDb::start(&["--sync-binlog=0"]);
         mariadb.execute(&schema());
@@ -97,6 +99,8 @@ impl Platform {
             .set("bootstrap.servers", kafka.bootstrap())
             .set("linger.ms", "5")
             .set("enable.idempotence", "true")
+            .set("message.max.bytes", LARGEST_MESSAGE)
+            .set("topic.metadata.refresh.interval.ms", "500")
             .create()
             .expect("a producer");
         Platform {
@@ -193,13 +197,27 @@ impl Platform {
                 (HEARTBEAT_EVENT, String::new(), message)
             }
         };
-        let message = Value::Object(message).to_string();
-        let record = BaseRecord::to(topic).key(&key).payload(&message);
+        self.send(topic, &key, Value::Object(message).to_string().as_bytes());
+    }
+
+    /// Publishes any bytes; the broker has them when something was [committed](Platform::live) next.
+    pub fn send(&self, topic: &str, key: &str, message: &[u8]) {
+        let record = BaseRecord::to(topic).key(key).payload(message);
         self.producer
             .send(record)
             .map_err(|(error, _)| error)
             .expect("the producer takes an event");
         self.producer.poll(Duration::ZERO);
+    }
+
+    /// How many records a partition ever got.
+    pub fn records_in(&self, topic: &str, partition: u32) -> i64 {
+        let partition = i32::try_from(partition).expect("partitions are few");
+        let client = self.producer.client();
+        let (_, next) = client
+            .fetch_watermarks(topic, partition, LONG)
+            .expect("the broker says where a partition ends");
+        next
     }
 
     /// Writes the tables as the MariaDB has them now, and the events that were published, as a Parquet snapshot.

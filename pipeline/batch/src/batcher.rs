@@ -267,10 +267,12 @@ impl Batcher {
         Ok(std::mem::take(&mut self.ready))
     }
 
-    /// Notes how far the hole's source had been read when it came.
+    /// Notes how far the hole's source had been read when it came. A source's partitions are inputs each, and one of
+    /// them speaks for all.
     fn dated(&self, mut hole: Hole) -> Hole {
-        let input = self.inputs.iter().find(|input| input.name == hole.input);
-        let told = input.into_iter().flat_map(|input| &input.progress);
+        let inputs = self.inputs.iter();
+        let own = inputs.filter(|input| hole.source.is_some() || input.name == hole.input);
+        let told = own.flat_map(|input| &input.progress);
         hole.since = told
             .filter(|(source, _)| hole.source.is_none_or(|own| own == *source))
             .map(|(_, time)| *time)

@@ -528,6 +528,30 @@ proptest! {
 }
 
 /// The rows of a micro-batch that come without columns, and the shapes that came with them.
+/// One partition speaks for all of its source: what was told there stands before a hole in another one.
+#[test]
+fn a_hole_is_dated_by_what_its_source_said_in_another_partition() {
+    let position = |next| Position::Partition { next, known: None };
+    let said_at = Timestamp::parse("2026-11-22T08:00:07Z").unwrap();
+    let mut said =
+        centinel_model::DecodedChunk::new("payment-db/a/0".into(), position(0), 0, position(0));
+    said.progress.push((SourceId(0), said_at));
+    // Neither a table nor a source is known of nonsense; its partition's source is known to the one who reads it.
+    let mut torn = at(0, &["nonsense".to_owned()]);
+    torn.input = "payment-db/a/1".into();
+    torn.holes[0].input.clone_from(&torn.input);
+    let mut batcher = batcher(NEVER);
+    for source in [None, Some(SourceId(0)), Some(SourceId(1))] {
+        let mut torn = torn.clone();
+        torn.holes[0].source = source;
+        assert!(batcher.push(said.clone(), START).unwrap().is_empty());
+        batcher.push(torn, START).unwrap();
+    }
+    let batches = batcher.finish(false, START).unwrap();
+    let since: Vec<_> = batches[0].holes.iter().map(|hole| hole.since).collect();
+    assert_eq!(since, [None, Some(said_at), None]);
+}
+
 fn lacking(batch: &MicroBatch) -> (Vec<u32>, usize) {
     let lost = batch.tables.iter().flat_map(|changes| &changes.lost);
     (lost.map(|(index, _)| *index).collect(), batch.shapes.len())

@@ -1,8 +1,10 @@
 //! A real Apache Kafka: broker and controller in one process (KRaft).
 
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::certificates::{self, Certificates};
 use crate::class_archive;
 use crate::folder::Folder;
 use crate::installed;
@@ -10,7 +12,7 @@ use crate::port::Port;
 use crate::process::{NotStarted, Server, remove, run};
 use crate::proxy::Proxy;
 
-const ATTEMPTS: usize = 5;
+pub(crate) const ATTEMPTS: usize = 5;
 const CLUSTER_ID: &str = "Y2VudGluZWwtdGVzdHMtMQ";
 const POM: &str = include_str!("../kafka/pom.xml");
 const LOG_SETTINGS: &str = include_str!("../kafka/log4j2.xml");
@@ -21,12 +23,74 @@ const JVM: [&str; 3] = [
     "-Xshare:auto",
 ];
 
+/// The account of a secured broker.
+const USER: &str = "centinel";
+const PASSWORD: &str = "centinel-of-tests";
+
 /// A Kafka of its own with one broker. Topics are created by tests, never by their use.
 pub struct Kafka {
     // In this order: the process ends before its folder goes and its ports are free.
     server: Server,
     folder: Folder,
     ports: Ports,
+    secured: Option<Secured>,
+}
+
+/// A listener of a broker that speaks TLS only, and only to an account (SASL_SSL: PLAIN and SCRAM-SHA-512).
+pub struct Secured {
+    port: Port,
+    certificates: Certificates,
+    foreign: PathBuf,
+}
+
+impl Secured {
+    /// Where clients begin: `127.0.0.1:port`.
+    pub fn bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.port.number)
+    }
+
+    /// PEM file of the authority that signed the broker's certificate.
+    pub fn authority(&self) -> &Path {
+        &self.certificates.authority
+    }
+
+    /// PEM file of an authority that did not.
+    pub fn foreign_authority(&self) -> &Path {
+        &self.foreign
+    }
+
+    /// The account's name.
+    pub fn user(&self) -> &'static str {
+        USER
+    }
+
+    /// The account's password.
+    pub fn password(&self) -> &'static str {
+        PASSWORD
+    }
+
+    fn new(folder: &Folder) -> Secured {
+        Secured {
+            port: Port::free(),
+            certificates: certificates::make(folder, "own"),
+            foreign: certificates::make(folder, "foreign").authority,
+        }
+    }
+
+    fn properties(&self) -> String {
+        let module = "org.apache.kafka.common.security";
+        format!(
+            "sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512\n\
+             listener.name.secured.ssl.keystore.type=PKCS12\n\
+             listener.name.secured.ssl.keystore.location={}\n\
+             listener.name.secured.ssl.keystore.password={}\n\
+             listener.name.secured.plain.sasl.jaas.config={module}.plain.PlainLoginModule required \
+             user_{USER}=\"{PASSWORD}\";\n\
+             listener.name.secured.scram-sha-512.sasl.jaas.config={module}.scram.ScramLoginModule required;\n",
+            self.certificates.server.display(),
+            certificates::STORE_PASSWORD,
+        )
+    }
 }
 
 struct Ports {
@@ -45,11 +109,22 @@ impl Kafka {
 
     /// Starts a broker with further properties, which win over those here (`("message.max.bytes", "1000")`).
     pub fn start_with(settings: &[(&str, &str)]) -> Kafka {
-        Kafka::start_by(quick(), quick(), settings)
+        Kafka::start_by(quick(), quick(), settings, false)
     }
 
-    fn start_by(format: &[String], broker: &[String], settings: &[(&str, &str)]) -> Kafka {
+    /// Starts a broker with another listener, which is [secured](Kafka::secured).
+    pub fn start_secured() -> Kafka {
+        Kafka::start_by(quick(), quick(), &[], true)
+    }
+
+    fn start_by(
+        format: &[String],
+        broker: &[String],
+        settings: &[(&str, &str)],
+        secured: bool,
+    ) -> Kafka {
         let folder = Folder::new("kafka");
+        let mut secured = secured.then(|| Secured::new(&folder));
         for _ in 0..ATTEMPTS {
             let [plain, controller, proxied, advertised] = std::array::from_fn(|_| Port::free());
             let ports = Ports {
@@ -58,48 +133,23 @@ impl Kafka {
                 proxied,
                 advertised,
             };
-            folder.write("server.properties", &properties(&folder, &ports, settings));
-            folder.write("log4j2.xml", LOG_SETTINGS);
-            // What a start on a taken port left there.
-            remove(&folder.join("data"));
-            let properties = folder.join("server.properties").display().to_string();
-            let arguments = [
-                "format",
-                "--cluster-id",
-                CLUSTER_ID,
-                "--config",
-                &properties,
-            ];
-            tool(format, "kafka.tools.StorageTool", &arguments, "");
-
-            let mut arguments: Vec<String> = JVM.map(str::to_owned).into();
-            arguments.extend_from_slice(broker);
-            arguments.extend(["-Xms128m".to_owned(), "-Xmx512m".to_owned()]);
-            let log = folder.join("log4j2.xml");
-            arguments.push(format!("-Dlog4j2.configurationFile={}", log.display()));
-            arguments.extend([
-                "-cp".to_owned(),
-                jars(),
-                "kafka.Kafka".to_owned(),
-                properties,
-            ]);
-            let mut server = Server {
-                name: "Kafka",
-                program: installed::program("java"),
-                arguments,
-                log: folder.join("log"),
-                ready: "Kafka Server started",
-                child: None,
-            };
+            let text = properties(&folder, &ports, secured.as_ref(), settings);
+            prepare(&folder, format, &text, secured.is_some());
+            let mut server = server(&folder, broker, "512m");
             match server.start() {
                 Ok(()) => {
                     return Kafka {
                         server,
                         folder,
                         ports,
+                        secured,
                     };
                 }
-                Err(NotStarted::PortTaken) => {}
+                Err(NotStarted::PortTaken) => {
+                    if let Some(secured) = &mut secured {
+                        secured.port = Port::free();
+                    }
+                }
                 Err(NotStarted::Other(why)) => panic!("{why}"),
             }
         }
@@ -109,6 +159,12 @@ impl Kafka {
     /// Where clients begin: `127.0.0.1:port`, the same after `start_again`.
     pub fn bootstrap(&self) -> String {
         format!("127.0.0.1:{}", self.ports.plain.number)
+    }
+
+    /// The secured listener of a broker that was [started](Kafka::start_secured) with one.
+    pub fn secured(&self) -> &Secured {
+        let secured = self.secured.as_ref();
+        secured.expect("Kafka::start_secured starts a broker with a secured listener")
     }
 
     /// A proxy before the broker. Clients that begin at `proxy.address()` stay behind it: the broker's
@@ -128,6 +184,13 @@ impl Kafka {
         for setting in &settings {
             arguments.extend(["--config", setting]);
         }
+        self.tool("org.apache.kafka.tools.TopicCommand", &arguments, "");
+    }
+
+    /// Lets a topic have so many partitions, more than before.
+    pub fn add_partitions(&self, name: &str, partitions: u32) {
+        let partitions = partitions.to_string();
+        let arguments = ["--alter", "--topic", name, "--partitions", &partitions];
         self.tool("org.apache.kafka.tools.TopicCommand", &arguments, "");
     }
 
@@ -212,13 +275,13 @@ fn jars() -> String {
 }
 
 /// The options with which JVMs start quickest.
-fn quick() -> &'static [String] {
+pub(crate) fn quick() -> &'static [String] {
     class_archive::options(installed::version(POM), |options| {
-        Kafka::start_by(&[], options, &[]).stop();
+        Kafka::start_by(&[], options, &[], false).stop();
     })
 }
 
-fn tool(options: &[String], class: &str, arguments: &[&str], input: &str) -> String {
+pub(crate) fn tool(options: &[String], class: &str, arguments: &[&str], input: &str) -> String {
     let mut command = Command::new(installed::program("java"));
     command
         .args(JVM)
@@ -228,18 +291,50 @@ fn tool(options: &[String], class: &str, arguments: &[&str], input: &str) -> Str
     run(class, &mut command, input)
 }
 
-fn properties(folder: &Folder, ports: &Ports, settings: &[(&str, &str)]) -> String {
-    let at = |port: &Port| format!("127.0.0.1:{}", port.number);
-    let (plain, controller) = (at(&ports.plain), at(&ports.controller));
-    let (proxied, advertised) = (at(&ports.proxied), at(&ports.advertised));
-    let mut text = format!(
+/// Writes a broker's settings, and its storage anew: a start on a taken port leaves some there.
+pub(crate) fn prepare(folder: &Folder, format: &[String], properties: &str, accounts: bool) {
+    folder.write("server.properties", properties);
+    folder.write("log4j2.xml", LOG_SETTINGS);
+    remove(&folder.join("data"));
+    let properties = folder.join("server.properties").display().to_string();
+    let mut arguments = vec!["format", "--cluster-id", CLUSTER_ID, "--config"];
+    arguments.push(&properties);
+    let account = format!("SCRAM-SHA-512=[name={USER},password={PASSWORD}]");
+    if accounts {
+        arguments.extend(["--add-scram", &account]);
+    }
+    tool(format, "kafka.tools.StorageTool", &arguments, "");
+}
+
+/// A broker of that folder with a heap of at most so much.
+pub(crate) fn server(folder: &Folder, options: &[String], heap: &str) -> Server {
+    let mut arguments: Vec<String> = JVM.map(str::to_owned).into();
+    arguments.extend_from_slice(options);
+    arguments.extend(["-Xms128m".to_owned(), format!("-Xmx{heap}")]);
+    let log = folder.join("log4j2.xml");
+    arguments.push(format!("-Dlog4j2.configurationFile={}", log.display()));
+    let properties = folder.join("server.properties").display().to_string();
+    arguments.extend([
+        "-cp".to_owned(),
+        jars(),
+        "kafka.Kafka".to_owned(),
+        properties,
+    ]);
+    Server {
+        name: "Kafka",
+        program: installed::program("java"),
+        arguments,
+        log: folder.join("log"),
+        ready: "Kafka Server started",
+        child: None,
+    }
+}
+
+/// What brokers of tests have in common.
+pub(crate) fn common_properties(folder: &Folder) -> String {
+    format!(
         "process.roles=broker,controller\n\
-         node.id=1\n\
-         controller.quorum.voters=1@{controller}\n\
          controller.listener.names=CONTROLLER\n\
-         listeners=PLAINTEXT://{plain},PROXIED://{proxied},CONTROLLER://{controller}\n\
-         advertised.listeners=PLAINTEXT://{plain},PROXIED://{advertised}\n\
-         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
          inter.broker.listener.name=PLAINTEXT\n\
          log.dirs={}\n\
          auto.create.topics.enable=false\n\
@@ -256,10 +351,34 @@ fn properties(folder: &Folder, ports: &Ports, settings: &[(&str, &str)]) -> Stri
          log.cleaner.threads=1\n\
          log.cleaner.backoff.ms=500\n\
          log.initial.task.delay.ms=1000\n\
-         log.retention.check.interval.ms=1000\n\
-         controlled.shutdown.enable=false\n",
+         log.retention.check.interval.ms=1000\n",
         folder.join("data").display()
-    );
+    )
+}
+
+fn properties(
+    folder: &Folder,
+    ports: &Ports,
+    secured: Option<&Secured>,
+    settings: &[(&str, &str)],
+) -> String {
+    let at = |port: &Port| format!("127.0.0.1:{}", port.number);
+    let (plain, controller) = (at(&ports.plain), at(&ports.controller));
+    let (proxied, advertised) = (at(&ports.proxied), at(&ports.advertised));
+    let listener = secured.map(|secured| format!(",SECURED://{}", secured.bootstrap()));
+    let listener = listener.unwrap_or_default();
+    let mut text = common_properties(folder);
+    write!(
+        text,
+        "node.id=1\n\
+         controller.quorum.voters=1@{controller}\n\
+         listeners=PLAINTEXT://{plain},PROXIED://{proxied},CONTROLLER://{controller}{listener}\n\
+         advertised.listeners=PLAINTEXT://{plain},PROXIED://{advertised}{listener}\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURED:SASL_SSL\n\
+         controlled.shutdown.enable=false\n",
+    )
+    .expect("a text takes lines");
+    text.extend(secured.map(Secured::properties));
     for (key, value) in settings {
         writeln!(text, "{key}={value}").expect("a text takes lines");
     }

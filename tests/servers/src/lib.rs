@@ -9,7 +9,9 @@
 // A test has no better answer to a server that fails than to fail with what it said.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
+mod certificates;
 mod class_archive;
+mod cluster;
 mod folder;
 mod installed;
 mod kafka;
@@ -19,7 +21,8 @@ mod process;
 mod proxy;
 mod s3;
 
-pub use kafka::Kafka;
+pub use cluster::KafkaCluster;
+pub use kafka::{Kafka, Secured};
 pub use mariadb::{MariaDb, Row};
 pub use proxy::Proxy;
 pub use s3::S3;

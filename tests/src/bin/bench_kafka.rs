@@ -1,5 +1,8 @@
 //! How fast detection reads Debezium's messages from a real Kafka on the same machine: 20 rules over four tables,
 //! a topic for each, durable commits. `make bench-kafka`, or `bench_kafka [ORDERS]` (200,000 by default).
+//!
+//! `bench_kafka backlog [ORDERS]` reads a backlog with small caches and the program's own micro-batches, and shows
+//! after each quarter of it how much memory is held: it levels off, however long the backlog is.
 
 #![allow(clippy::panic, reason = "a bench that cannot go on says why")]
 
@@ -17,7 +20,9 @@ use centinel_source::{
     DebeziumOptions, Format, KafkaOptions, KafkaProgress, Start, TopicName, TopicOptions,
 };
 use centinel_state::{FileStore, Store};
-use centinel_tests::measure::{Mark, RULES, SOURCES, machine, peak_memory, shares};
+use centinel_tests::measure::{
+    Mark, RULES, SOURCES, forget_peak_memory, machine, peak_memory, resident_memory, shares,
+};
 use centinel_tests::{rules, schemas};
 use data_fixtures::write::DebeziumWriter;
 use data_fixtures::{Record, Simulation, SimulationParameters, Source};
@@ -33,9 +38,21 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const PARTITIONS: u32 = 4;
 const LONG: Duration = Duration::from_secs(120);
 
+/// How much memory detection may use, and how much it takes at once.
+struct Size {
+    cache_bytes: usize,
+    store_cache_bytes: usize,
+    limits: Limits,
+}
+
 fn main() {
-    let orders = std::env::args()
-        .nth(1)
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let backlog = arguments.first().is_some_and(|first| first == "backlog");
+    if backlog {
+        arguments.remove(0);
+    }
+    let orders = arguments
+        .first()
         .and_then(|text| text.parse().ok())
         .unwrap_or(200_000);
     println!("machine: {}", machine());
@@ -49,7 +66,41 @@ fn main() {
         bytes as f64 / 1e9,
         SOURCES.len()
     );
-    measure(&kafka);
+    match backlog {
+        true => {
+            let small = Size {
+                cache_bytes: 64 << 20,
+                store_cache_bytes: 64 << 20,
+                limits: Limits::default(),
+            };
+            println!("  before: {} held", resident_memory());
+            forget_peak_memory();
+            let mut quarters = 0;
+            measure(&kafka, small, &mut |changes| {
+                while (quarters + 1) * messages / 4 <= changes && quarters < 4 {
+                    quarters += 1;
+                    println!(
+                        "  after {quarters}/4, {changes} changes: {} held, at most {} since the last quarter",
+                        resident_memory(),
+                        peak_memory()
+                    );
+                    forget_peak_memory();
+                }
+            });
+        }
+        false => {
+            let large = Size {
+                cache_bytes: DetectorLimits::default().cache_bytes,
+                store_cache_bytes: 1 << 30,
+                limits: Limits {
+                    max_rows: 250_000,
+                    max_bytes: 320 << 20,
+                    ..Limits::default()
+                },
+            };
+            measure(&kafka, large, &mut |_| {});
+        }
+    }
 }
 
 /// Writes the history in order of arrival, each row's messages into one partition.
@@ -117,7 +168,8 @@ fn input(kafka: &Kafka, source: Source) -> InputOptions {
     })
 }
 
-fn measure(kafka: &Kafka) {
+/// Reads all that is there; `look` is told how many changes were read.
+fn measure(kafka: &Kafka, size: Size, look: &mut dyn FnMut(u64)) {
     let catalog = schemas();
     let chosen: Vec<Arc<Rule>> = rules(&catalog)
         .into_iter()
@@ -126,20 +178,19 @@ fn measure(kafka: &Kafka) {
     assert_eq!(chosen.len(), RULES.len());
     let folder = tempfile::tempdir().expect("a temporary folder");
     let state = folder.path().join("state");
-    let store = FileStore::open(&state, 1 << 30).expect("the state opens");
+    let store = FileStore::open(&state, size.store_cache_bytes).expect("the state opens");
     let store: Arc<dyn Store> = Arc::new(store);
-    let limits = DetectorLimits::default();
+    let limits = DetectorLimits {
+        cache_bytes: size.cache_bytes,
+        ..DetectorLimits::default()
+    };
     let mut detector = Detector::new(Arc::clone(&catalog), &chosen, Arc::clone(&store), limits)
         .expect("detection begins");
     let mut outlet = LineFile::open(&folder.path().join("findings.jsonl")).expect("a file");
     let options = RunOptions {
         inputs: SOURCES.iter().map(|source| input(kafka, *source)).collect(),
         until: Until::Now,
-        limits: Limits {
-            max_rows: 250_000,
-            max_bytes: 320 << 20,
-            ..Limits::default()
-        },
+        limits: size.limits,
         silent_after: centinel_model::Duration::seconds(60),
         quiet_after: None,
         archive: None,
@@ -159,6 +210,7 @@ fn measure(kafka: &Kafka) {
                 seconds: started.elapsed().as_secs_f64(),
                 stages: detector.stages,
             };
+            look(last.changes);
         }
     };
     let surroundings = Surroundings {

@@ -4,10 +4,10 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use centinel_tests::platform::{Platform, Watching};
-use data_fixtures::{Draw, SECOND};
+use centinel_tests::platform::Platform;
+use data_fixtures::Draw;
 
-use crate::{assert_true, history, judged_by, watching};
+use crate::{assert_true, begin, history, judged_by, watching};
 
 const KILLS: usize = 24;
 const SIGKILL: i32 = 9;
@@ -19,22 +19,8 @@ fn killed_at_every_step_it_goes_on_as_if_nothing_had_been() {
     let judged = judged_by(platform.schemas());
     let folder = tempfile::tempdir().unwrap();
     let addresses = platform.addresses();
-    // Snapshots are taken before the history begins: their rows would be older than it.
-    let before = history.records[0].record.committed_at() - 100 * SECOND;
-    let beginning = Watching {
-        until: before,
-        ..watching(addresses.inputs(), folder.path(), &judged, &history)
-    };
-    let quiet = &mut platform;
-    beginning
-        .run(&|_| {}, |_| {
-            // Those that come before a snapshot is taken are not seen.
-            for second in 0..10 {
-                quiet.say_that_it_ended(before + second * SECOND);
-                std::thread::sleep(Duration::from_millis(500));
-            }
-        })
-        .unwrap();
+    let first = watching(addresses.inputs(), folder.path(), &judged, &history);
+    begin(first, &mut platform, &history);
     let mut draw = Draw::new(5, 0);
     let (mut kills, mut at_steps) = (0, 0);
     let parts = history

@@ -1,12 +1,10 @@
 //! Servers that stop, connections that break, a source that says nothing for a while.
 
-use std::time::{Duration, Instant};
-
-use centinel_tests::platform::{Addresses, LONG, Platform};
+use centinel_tests::platform::{Addresses, Platform};
 use data_fixtures::{Delivered, Source};
 use test_servers::Proxy;
 
-use crate::{assert_nothing_false, assert_true, history, judged_by, watching};
+use crate::{assert_nothing_false, assert_true, count, history, judged_by, wait_for, watching};
 
 #[test]
 fn servers_that_stop_and_connections_that_break_lose_and_repeat_nothing() {
@@ -65,10 +63,7 @@ fn a_source_that_is_silent_hides_nothing_and_makes_nothing_false() {
     let copied =
         |records: Vec<&Delivered>| -> Vec<Delivered> { records.into_iter().copied().collect() };
     let (held, others) = (copied(held), copied(others));
-    let changes = others
-        .iter()
-        .filter(|record| record.record.row().is_some())
-        .count() as u64;
+    let changes = count(&others);
     let watching = watching(
         platform.addresses().inputs(),
         folder.path(),
@@ -79,11 +74,7 @@ fn a_source_that_is_silent_hides_nothing_and_makes_nothing_false() {
     let detected = watching
         .run(&|_| {}, |read| {
             platform.live(&others);
-            let began = Instant::now();
-            while read() < changes {
-                assert!(began.elapsed() < LONG, "{} of {changes} were read", read());
-                std::thread::sleep(Duration::from_millis(20));
-            }
+            wait_for(read, changes);
             // The databases have long said that nothing more comes; events come all the same.
             platform.live(&held);
             platform.say_that_it_ended(history.end);

@@ -299,19 +299,6 @@ impl Detector {
         self.unreached
     }
 
-    /// Sources that rules depend on and that have never said how far they stand.
-    pub fn silent_sources(&self) -> Vec<&str> {
-        let rules = self.groups.iter().flat_map(|group| &group.rules);
-        let needed = rules.fold(0, |set, judged| set | judged.sources);
-        let sources = (0..self.progress.len() as u16).map(SourceId);
-        sources
-            .filter(|source| {
-                needed & (1 << source.0) != 0 && self.progress(*source) == Timestamp::MIN
-            })
-            .map(|source| self.catalog.source(source))
-            .collect()
-    }
-
     /// Whether the batch holds anything that a rule depends on; heartbeats that are written as rows are nothing.
     pub(super) fn concerns_rules(&self, batch: &MicroBatch) -> bool {
         let rules = self.groups.iter().flat_map(|group| &group.rules);

@@ -10,6 +10,7 @@ use centinel_model::{
 use centinel_state::Commit;
 use serde::{Deserialize, Serialize};
 
+use super::alike::Alike;
 use super::detector::Detector;
 use super::keys::{DocumentKind, document_key};
 use super::messages::{HoleMessage, kept_hole, line_of};
@@ -35,6 +36,9 @@ pub struct Doubts {
     /// The number of the shape that numbers of tables, sources and entities are of.
     #[serde(default)]
     shape: u32,
+    /// How many of each kind there were of late.
+    #[serde(default)]
+    pub alike: Alike,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +48,18 @@ struct Span {
     from: i64,
     until: i64,
     whose: Whose,
+    /// Whether a whole stretch of records is gone.
+    #[serde(default)]
+    gap: bool,
+}
+
+/// When an entity came into being and was last changed, as far as is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Life {
+    /// The oldest commit time of its rows.
+    pub oldest: Timestamp,
+    /// The newest commit time in the tables that a rule reads.
+    pub newest: Timestamp,
 }
 
 /// What a lost row may belong to.
@@ -175,6 +191,7 @@ impl Doubts {
                 from: 0,
                 until: i64::MAX,
                 whose: Whose::Anyone,
+                gap: false,
             });
         }
         for document in documents {
@@ -195,9 +212,18 @@ impl Doubts {
             from,
             until,
             whose,
+            gap: hole.reason == HoleReason::Gap,
         };
         let source = hole.source.map(|source| source.0);
-        self.running.push(Running { span, source });
+        // Of ten thousand that come before their source speaks again, one is enough.
+        let same = |known: &&mut Running| {
+            let of = |span: &Span| (span.table, span.whose, span.gap, span.from);
+            known.source == source && of(&known.span) == of(&span)
+        };
+        match self.running.iter_mut().find(same) {
+            Some(known) => known.span.until = known.span.until.max(span.until),
+            None => self.running.push(Running { span, source }),
+        }
     }
 
     /// Ends the spans whose sources have spoken since. Until then they reach as far as anything has been read.
@@ -222,7 +248,7 @@ impl Doubts {
 
     fn add(&mut self, span: Span) {
         let near = self.spans.iter_mut().find(|known| {
-            (known.table, known.whose) == (span.table, span.whose)
+            (known.table, known.whose, known.gap) == (span.table, span.whose, span.gap)
                 && span.from <= known.until.saturating_add(JOINED_WITHIN.0)
                 && span.until >= known.from.saturating_sub(JOINED_WITHIN.0)
         });
@@ -235,15 +261,14 @@ impl Doubts {
         }
     }
 
-    fn any_span(
-        &self,
-        concerns: impl Fn(&Span) -> bool,
-        newest: Timestamp,
-        patience: Duration,
-    ) -> bool {
-        let newest = newest.0;
-        let begun = |span: &Span| newest >= span.from.saturating_sub(patience.0);
-        let over = |span: &Span| newest > span.until.saturating_add(patience.0);
+    fn any_span(&self, concerns: impl Fn(&Span) -> bool, life: Life, patience: Duration) -> bool {
+        let begun = |span: &Span| life.newest.0 >= span.from.saturating_sub(patience.0);
+        // Of a single record, rows that come later show that the entity went on. Where a stretch is gone, it may have
+        // held anything of what lived through it.
+        let over = |span: &Span| {
+            let last = if span.gap { life.oldest } else { life.newest };
+            last.0 > span.until.saturating_add(patience.0)
+        };
         self.spans
             .iter()
             .any(|span| concerns(span) && begun(span) && !over(span))
@@ -253,27 +278,16 @@ impl Doubts {
                 .any(|running| concerns(&running.span) && begun(&running.span))
     }
 
-    /// Whether the row of `target` that others wait for may be one that could not be read. `newest_commit` is
-    /// that of the rows that wait.
-    pub fn concern_waiting(
-        &self,
-        target: TableId,
-        newest_commit: Timestamp,
-        patience: Duration,
-    ) -> bool {
+    /// Whether the row of `target` that others wait for may be one that could not be read. `life` is that of the
+    /// rows that wait.
+    pub fn concern_waiting(&self, target: TableId, life: Life, patience: Duration) -> bool {
         let reads = |span: &Span| span.table.is_none_or(|table| table == target.0);
-        self.any_span(reads, newest_commit, patience)
+        self.any_span(reads, life, patience)
     }
 
     /// Whether a missing row may change what a rule over `tables` (bit by table id) says of this
-    /// entity, whose newest row is of `newest_commit`.
-    pub fn concern(
-        &self,
-        document: &[u8],
-        tables: u128,
-        newest_commit: Timestamp,
-        patience: Duration,
-    ) -> bool {
+    /// entity.
+    pub fn concern(&self, document: &[u8], tables: u128, life: Life, patience: Duration) -> bool {
         let reads = |table: u16| tables & (1 << table) != 0;
         let first = self
             .named
@@ -294,7 +308,7 @@ impl Doubts {
             };
             own && span.table.is_none_or(reads)
         };
-        named || self.any_span(concerns, newest_commit, patience)
+        named || self.any_span(concerns, life, patience)
     }
 }
 
@@ -318,12 +332,7 @@ impl Detector {
             if !self.doubts.is_new(hole) {
                 continue;
             }
-            self.doubts.count += 1;
-            let message = HoleMessage::new(self.doubts.count, hole, &self.catalog);
-            commit
-                .holes
-                .push((self.doubts.count, kept_hole(&message, hole)?));
-            self.send(line_of(&message)?, commit);
+            self.keep_and_tell(hole, newest, commit)?;
             // Without a word of its own input: as far as the source had been read before this micro-batch.
             let read_before = |source: SourceId| before[usize::from(source.0)];
             let from = hole
@@ -363,6 +372,27 @@ impl Detector {
         Ok(())
     }
 
+    /// Keeps a record that could not be read, and tells it unless many like it were told. `now` is the newest time
+    /// of any source.
+    fn keep_and_tell(
+        &mut self,
+        hole: &Hole,
+        now: Timestamp,
+        commit: &mut Commit,
+    ) -> Result<(), EngineError> {
+        self.doubts.count += 1;
+        let mut message = HoleMessage::new(self.doubts.count, hole, &self.catalog);
+        let (alike, tell) = self.doubts.alike.next(hole, now);
+        message.alike = alike;
+        commit
+            .holes
+            .push((self.doubts.count, kept_hole(&message, hole)?));
+        if tell {
+            self.send(line_of(&message)?, commit);
+        }
+        Ok(())
+    }
+
     /// A version that is known came again with other content: which of them is true nobody can say.
     pub(super) fn tell_contradiction(
         &mut self,
@@ -393,13 +423,8 @@ impl Detector {
             source: None,
             entities,
         };
-        self.doubts.count += 1;
-        let message = HoleMessage::new(self.doubts.count, &hole, &self.catalog);
-        commit
-            .holes
-            .push((self.doubts.count, kept_hole(&message, &hole)?));
-        self.send(line_of(&message)?, commit);
-        Ok(())
+        let newest = self.progress.iter().max().copied();
+        self.keep_and_tell(&hole, newest.unwrap_or(Timestamp::MIN), commit)
     }
 
     /// Whether rows of this table reach an entity through another row: then no key says all.
@@ -438,8 +463,12 @@ mod tests {
     fn a_hole_concerns_its_entity_its_table_and_its_time() {
         let mut doubts = Doubts::default();
         let patience = Duration(10);
+        let at = |time: i64| Life {
+            oldest: Timestamp(time),
+            newest: Timestamp(time),
+        };
         let concern = |doubts: &Doubts, document: &[u8], tables: u128, time: i64| {
-            doubts.concern(document, tables, Timestamp(time), patience)
+            doubts.concern(document, tables, at(time), patience)
         };
         assert!(!concern(&doubts, b"a", u128::MAX, 100));
         doubts.name(TableId(2), vec![b"a".to_vec()]);
@@ -474,8 +503,40 @@ mod tests {
             Whose::Waiting,
         );
         assert!(!concern(&doubts, b"b", 1 << 4, 900));
-        assert!(doubts.concern_waiting(TableId(4), Timestamp(900), patience));
-        assert!(!doubts.concern_waiting(TableId(4), Timestamp(100), patience));
+        assert!(doubts.concern_waiting(TableId(4), at(900), patience));
+        assert!(!doubts.concern_waiting(TableId(4), at(100), patience));
+    }
+
+    #[test]
+    fn a_gap_concerns_all_that_lived_through_it() {
+        let mut lost = hole(None, Some(0));
+        let concern = |doubts: &Doubts, oldest: i64, newest: i64| {
+            let (oldest, newest) = (Timestamp(oldest), Timestamp(newest));
+            doubts.concern(b"a", 1, Life { oldest, newest }, Duration(10))
+        };
+        for (reason, expected) in [(HoleReason::Malformed, false), (HoleReason::Gap, true)] {
+            let mut doubts = Doubts::default();
+            lost.reason = reason;
+            doubts.span(&lost, Timestamp(100), Timestamp(100), Whose::Anyone);
+            doubts.progress(&[Timestamp(200)]);
+            assert!(!concern(&doubts, 50, 89), "at rest before");
+            assert!(concern(&doubts, 50, 90) && concern(&doubts, 150, 210));
+            assert!(!concern(&doubts, 211, 300), "began behind it");
+            assert_eq!(concern(&doubts, 50, 300), expected, "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn many_holes_before_their_source_speaks_are_one_span() {
+        let mut doubts = Doubts::default();
+        for newest in 100..10_000 {
+            let hole = hole(Some(1), Some(0));
+            doubts.span(&hole, Timestamp(100), Timestamp(newest), Whose::Anyone);
+        }
+        assert_eq!(doubts.running.len(), 1);
+        doubts.progress(&[Timestamp(20_000)]);
+        assert_eq!((doubts.spans.len(), doubts.running.len()), (1, 0));
+        assert_eq!(doubts.spans[0].until, 20_000);
     }
 
     #[test]

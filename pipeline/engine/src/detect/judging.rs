@@ -7,6 +7,7 @@ use centinel_verdict::{Case, Observation, Question, Transition, judge, read_case
 use super::checkpoint::answer;
 use super::detector::{Detector, Written};
 use super::entities::{Answer, Answers, EntityGroup, Judged, Work};
+use super::holes::Life;
 use super::horizon::{may_begin_before, why_beyond};
 use super::keys::{DocumentKind, Documents};
 use super::messages::line_of;
@@ -192,8 +193,14 @@ impl Judging<'_> {
             .unwrap_or(Timestamp::MIN);
         let patience = judged.patience.total();
         let doubtful = || {
+            let records = subject.work.records.iter();
+            let oldest = records.map(|record| record.committed_at).min();
+            let life = Life {
+                oldest: oldest.unwrap_or(Timestamp::MIN),
+                newest: newest_commit,
+            };
             let doubts = &detector.doubts;
-            doubts.concern(subject.document, judged.depends_on, newest_commit, patience)
+            doubts.concern(subject.document, judged.depends_on, life, patience)
         };
         Question {
             rule: judged.number,

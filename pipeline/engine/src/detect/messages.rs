@@ -53,6 +53,11 @@ pub struct HoleMessage {
     pub entities: Vec<(String, String)>,
     /// How many bytes the record had. The bytes themselves are kept in state, not told.
     pub bytes_total: u64,
+    /// How many like it there were of late, this one included: of one table and reason, in the same input or in
+    /// partitions of one topic. Of many, three are told, and then each tenth, hundredth and so on by this number; all
+    /// are kept.
+    #[serde(default)]
+    pub alike: u64,
 }
 
 /// A source that has fallen behind, or moves again.
@@ -125,6 +130,7 @@ impl HoleMessage {
                 .map(|(entity, key)| (catalog.entity(*entity).name.clone(), key.to_string()))
                 .collect(),
             bytes_total: hole.bytes_total,
+            alike: 1,
         }
     }
 }

@@ -9,6 +9,7 @@
 //! | `entities` | documents → slices → rules |
 //! | `judging` | what the rules say → verdicts, messages, documents |
 //! | `holes` | what records that could not be read put in doubt |
+//! | `alike` | which of many such records are told |
 //! | `bootstrap` | the snapshot that a state begins with |
 //! | `overlap` | its rows, and a stream that began before it |
 //! | `shapes` | schemas that take over a state written under others |
@@ -19,6 +20,7 @@
 //! | `forget` | entities at rest leave state |
 //! | `backlog` | what is left to read, for those who look on |
 //! | `run` | the job: threads, commits, delivery |
+//! | `quiet` | when a platform that is followed is done |
 //! | `pace` | how quickly what is in state is looked at again |
 //! | `archive` | what the archive is told of each commit |
 //! | `stall` | sources that fall silent |
@@ -26,6 +28,7 @@
 //! | `open` | the findings that are open |
 //! | `messages` | what is told beside findings |
 
+mod alike;
 mod archive;
 mod backlog;
 mod bootstrap;
@@ -46,6 +49,7 @@ mod numbers;
 mod open;
 mod overlap;
 mod pace;
+mod quiet;
 mod reader;
 mod routing;
 mod run;

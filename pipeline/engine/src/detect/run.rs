@@ -19,6 +19,7 @@ use super::backlog::SharedBacklog;
 use super::bootstrap::{self, Bootstrap, BootstrapOptions};
 use super::detector::{Detector, RESCAN_PER_BATCH};
 use super::pace::Pace;
+use super::quiet::{Found, Quiet};
 use super::reader::{Next, Reader};
 use super::stages::Stopwatch;
 use super::stall::StallWatch;
@@ -40,8 +41,9 @@ pub struct RunOptions {
     pub limits: Limits,
     /// A source that does not move for so long is told to be behind; only while following.
     pub silent_after: centinel_model::Duration,
-    /// When nothing has changed for so long, the platform is taken to be done, as at the end of complete inputs;
-    /// by the wall clock, and only while following.
+    /// When nothing has changed for so long, and every source that rules read has said since that it was read, the
+    /// platform is taken to be done, as at the end of complete inputs; by the wall clock, and only while following.
+    /// A source that says nothing for `silent_after` ends the run, too, and is named in its report.
     pub quiet_after: Option<Duration>,
     /// Shows what is left to read.
     pub backlog: SharedBacklog,
@@ -81,6 +83,9 @@ pub struct RunReport {
     pub batches: u64,
     /// From opening to the last commit.
     pub elapsed: Duration,
+    /// Sources that had not said since the last change that they were read, when all was to be quiet: what they hold
+    /// beyond was not judged.
+    pub unheard: Vec<String>,
     /// How far the archive was behind at the end, where there is one.
     pub archive: Option<ArchiveStatus>,
 }
@@ -221,10 +226,11 @@ pub fn run_on(
             observe,
             at_step,
         };
-        let batches = loop_.follow(&batches, watch, options)?;
+        let (batches, unheard) = loop_.follow(&batches, watch, options)?;
         Ok(RunReport {
             batches,
             elapsed: started.elapsed(),
+            unheard,
             archive: loop_.archive.as_ref().map(Archive::status),
         })
     })
@@ -371,14 +377,15 @@ impl Loop<'_> {
         batches: &Receiver<Result<(MicroBatch, Duration), EngineError>>,
         watch: &mut StallWatch,
         options: &RunOptions,
-    ) -> Result<u64, EngineError> {
+    ) -> Result<(u64, Vec<String>), EngineError> {
         let (now, stop) = (self.now, self.stop);
         let followed = options.until == Until::Stopped;
         // Nobody waits for the verdicts of a run that ends by itself.
         let rescan = if followed { 0 } else { RESCAN_PER_BATCH };
         let (mut count, mut more_due) = (0, true);
-        let mut ends = false;
-        let (mut changed, mut waiting) = (Instant::now(), None);
+        let (mut ends, mut waiting) = (false, None);
+        let mut quiet = self.quiet(options);
+        let mut unheard = Vec::new();
         loop {
             let turned = match followed {
                 true => watch.look(self.detector.every_progress(), now()),
@@ -415,17 +422,25 @@ impl Loop<'_> {
             if !idle || self.archive.as_ref().is_some_and(due) {
                 more_due = self.work(&batch, &turned, false, rescan)?;
             }
-            if changes {
-                changed = Instant::now();
+            if let (true, Some(quiet)) = (changes, &mut quiet) {
+                quiet.changed(Instant::now());
             }
-            let quiet = |after| changed.elapsed() >= after;
-            if followed && options.quiet_after.is_some_and(quiet) && !self.leaves() {
+            let progress = |source| self.detector.progress(source);
+            let found = quiet.as_mut().map(|quiet| quiet.look(progress, Instant::now()));
+            let found = found.filter(|found| *found != Found::Waiting && !self.leaves());
+            if let Some(found) = found {
                 // What was read while this was worked through may be a change. From here on the run ends, whatever
                 // is to take over: what comes now is read by the next start.
                 match batches.try_recv() {
                     Ok(next) => waiting = Some(next),
                     Err(_) => {
-                        ends = true;
+                        if let Found::Unheard(sources) = found {
+                            let catalog = &self.detector.catalog;
+                            let names = sources.iter().map(|source| catalog.source(*source));
+                            unheard.extend(names.map(str::to_owned));
+                        } else {
+                            ends = true;
+                        }
                         break;
                     }
                 }
@@ -439,7 +454,25 @@ impl Loop<'_> {
         }
         let complete = options.until == Until::End && !self.leaves();
         self.come_to_rest(ends || complete)?;
-        Ok(count)
+        Ok((count, unheard))
+    }
+
+    /// Watches for the end of a platform that is followed, where that is wanted. Files are always read to their ends;
+    /// servers must say that they were.
+    fn quiet(&self, options: &RunOptions) -> Option<Quiet> {
+        let after = options
+            .quiet_after
+            .filter(|_| options.until == Until::Stopped)?;
+        let served = options.inputs.iter().filter_map(|input| match input {
+            InputOptions::Binlog(options) => Some(options.source.as_str()),
+            InputOptions::Kafka(options) => Some(options.source.as_str()),
+            InputOptions::File(_) => None,
+        });
+        let needed = self.detector.needed_sources();
+        let sources = served.filter_map(|name| self.detector.catalog.source_id(name));
+        let sources = sources.filter(|source| needed & (1 << source.0) != 0);
+        let patience = Duration::from_micros(options.silent_after.0.max(0).unsigned_abs());
+        Some(Quiet::new(after, patience, sources, Instant::now()))
     }
 
     /// Whether the run ends though its inputs do not.

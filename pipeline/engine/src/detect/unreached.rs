@@ -10,6 +10,7 @@ use centinel_model::{
 use centinel_state::{Commit, Record, Wake, current_rows, newest_commit};
 
 use super::detector::Detector;
+use super::holes::Life;
 use super::horizon::why_beyond;
 use super::keys::DocumentKind;
 use super::links::Target;
@@ -63,7 +64,7 @@ impl Detector {
                 finding.verdict = Verdict::Recovered;
             } else if self
                 .doubts
-                .concern_waiting(table, self.newest(records), patience)
+                .concern_waiting(table, self.life(records), patience)
             {
                 finding.verdict = Verdict::Undetermined;
             } else if let Some(horizon) = self.awaited_beyond_horizon(table, records) {
@@ -106,6 +107,14 @@ impl Detector {
         let sources = sources.fold(bit(own(target).source), |set, source| set | source);
         let at = self.newest(records).plus(patience);
         Some(Wake { sources, at })
+    }
+
+    fn life(&self, records: &[Record<'_>]) -> Life {
+        let oldest = records.iter().map(|record| record.committed_at).min();
+        Life {
+            oldest: oldest.unwrap_or(Timestamp::MIN),
+            newest: self.newest(records),
+        }
     }
 
     fn newest(&self, records: &[Record<'_>]) -> Timestamp {

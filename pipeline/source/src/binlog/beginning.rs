@@ -63,9 +63,18 @@ impl Assembler {
         }
     }
 
-    /// Tells that the log between what was read and `to` is gone, and goes on there.
-    pub(super) fn gap(&mut self, message: String, to: GtidSet) -> Result<(), Failure> {
+    /// Tells that the log between what was read and `to` is gone, and goes on there. What a snapshot does not bring
+    /// back stays missing: then reading begins anew, with a horizon behind what was read.
+    pub(super) fn gap(
+        &mut self,
+        message: String,
+        to: GtidSet,
+        snapshot: bool,
+    ) -> Result<(), Failure> {
         self.source_hole(Refusal::new(HoleReason::Gap, message));
+        if !snapshot {
+            self.builder.start.horizon = Some(self.place.clock.saturating_add(1));
+        }
         self.place.gtids = to;
         self.place.begin_stretch();
         self.flush()

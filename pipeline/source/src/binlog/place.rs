@@ -17,7 +17,8 @@ pub(super) struct Place {
     /// Whether all snapshots are whole, and the log was read up to where they stood. A start from where it
     /// is not takes another snapshot. A position says so by its commit time: 0 until then.
     pub(super) settled: bool,
-    /// Set where reading begins without a snapshot: what was committed before this time may be missing.
+    /// Set where reading begins without a snapshot, at first or behind a gap: what was committed before this time
+    /// may be missing.
     pub(super) horizon: Option<i64>,
 }
 

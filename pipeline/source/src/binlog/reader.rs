@@ -191,7 +191,7 @@ impl Reader {
         let place = &mut self.assembler.place;
         if let Some(said) = self.purged.take() {
             let to = server.begin_of_log(facts.flavour(), &place.gtids).await?;
-            self.assembler.gap(gap_message(&said, false), to)?;
+            self.assembler.gap(gap_message(&said, false), to, false)?;
         } else if !self.anchored {
             place.gtids = server.end_of_log(facts.flavour()).await?;
             place.transactions = 1;
@@ -213,17 +213,19 @@ impl Reader {
         if let Some(said) = self.purged.take() {
             self.assembler.place.settled = false;
             self.assembler
-                .gap(gap_message(&said, true), began.at.clone())?;
+                .gap(gap_message(&said, true), began.at.clone(), true)?;
         } else if !self.anchored {
             self.assembler.place.gtids = began.at.clone();
         }
         self.anchored = true;
         let sequence = self.assembler.begin_snapshot(began.at.clone(), began.time);
+        // Not before what was read, where the server's clock was put back.
+        let time = self.assembler.place.clock;
         let mut rows = 0u64;
         for table in &described {
             let layouts = &self.assembler.layouts;
             let query = snapshot::query(table, &layouts[table.physical.layout]);
-            let reader = TableReader::new(table, layouts, sequence, began.time);
+            let reader = TableReader::new(table, layouts, sequence, time);
             let mut answer = snapshot::open(&mut server, &query).await?;
             loop {
                 let next = tokio::time::timeout(ROW_WAIT, answer.next()).await;

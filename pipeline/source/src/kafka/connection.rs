@@ -1,12 +1,12 @@
 //! The client: how it is set up, what it says when it cannot, which partitions there are.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
 
 use super::options::{KafkaOptions, TopicName};
@@ -14,8 +14,39 @@ use crate::InputError;
 
 /// How long one request to the brokers may take.
 pub(super) const REQUEST: Duration = Duration::from_secs(10);
+/// How long a client is listened to that gave no answer.
+const LISTENED: Duration = Duration::from_millis(100);
 /// Kilobytes of messages that wait in memory, over all partitions.
 const QUEUED_KILOBYTES: usize = 128 << 10;
+
+/// What a complaint contains, in small letters, and what to do then; the first that fits counts.
+const REMEDIES: [(&str, &str); 6] = [
+    (
+        "certificate verify failed",
+        "let `ssl.ca.location` of `settings` name the PEM file of the authority that signed the brokers' certificates, \
+         and name the brokers in `brokers` as their certificates do",
+    ),
+    (
+        "ssl handshake failed",
+        "see whether `security.protocol` and the `ssl.…` settings of `settings` fit the brokers' listeners",
+    ),
+    (
+        "security.protocol",
+        "see whether `security.protocol` of `settings` fits the brokers' listeners",
+    ),
+    (
+        "authentication fail",
+        "correct `sasl.username` and `sasl.password` of `settings`",
+    ),
+    (
+        "unsupported sasl mechanism",
+        "let `sasl.mechanism` of `settings` be one that the brokers' listeners have",
+    ),
+    (
+        "sasl",
+        "see whether `security.protocol` and the `sasl.…` settings of `settings` fit the brokers' listeners",
+    ),
+];
 
 pub(super) type Consumer = BaseConsumer<Complaints>;
 
@@ -34,6 +65,13 @@ impl Complaints {
     fn keep(&self, complaint: String) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(complaint);
     }
+
+    /// What to do about it, where it names its cause.
+    pub(super) fn remedy(&self) -> Option<&'static str> {
+        let complaint = self.last()?.to_ascii_lowercase();
+        let remedy = REMEDIES.iter().find(|(sign, _)| complaint.contains(sign));
+        remedy.map(|(_, remedy)| *remedy)
+    }
 }
 
 impl ClientContext for Complaints {
@@ -43,8 +81,12 @@ impl ClientContext for Complaints {
         }
     }
 
-    fn error(&self, _: KafkaError, reason: &str) {
-        self.keep(reason.to_owned());
+    fn error(&self, error: KafkaError, reason: &str) {
+        // That all brokers are down says less than why the last one was left.
+        let down = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
+        if !down || self.last().is_none() {
+            self.keep(reason.to_owned());
+        }
     }
 }
 
@@ -91,14 +133,17 @@ pub(super) fn discover(
     options: &KafkaOptions,
 ) -> Result<Vec<Found>, InputError> {
     let metadata = consumer.fetch_metadata(None, REQUEST).map_err(|error| {
+        listen(consumer);
         let reason = match consumer.context().last() {
             Some(complaint) => format!("{error}; the client says: {complaint}"),
             None => error.to_string(),
         };
+        let usual = "see whether `brokers` is right, they run, and `settings` fit their listeners";
+        let remedy = consumer.context().remedy().unwrap_or(usual);
         refused(
             options,
             &format!("the brokers do not answer: {reason}"),
-            "see whether `brokers` is right, they run, and `settings` fit their listeners",
+            remedy,
         )
     })?;
     for topic in &options.topics {
@@ -113,6 +158,14 @@ pub(super) fn discover(
         }
     }
     Ok(found(&metadata, options))
+}
+
+/// Takes in what a client has to say that was not read from yet: it waits to be asked.
+fn listen(consumer: &Consumer) {
+    let begun = Instant::now();
+    while begun.elapsed() < LISTENED {
+        let _ = consumer.poll(LISTENED / 10);
+    }
 }
 
 /// A partition that is there.

@@ -16,18 +16,36 @@ use super::options::{KafkaOptions, TopicName};
 
 /// How often the ends are asked for.
 const EVERY: Duration = Duration::from_millis(200);
-/// How often all topics are listed, to find new ones that match a pattern.
-const LISTED_EVERY: Duration = Duration::from_secs(10);
+/// How often all topics are listed where there are patterns, to find new ones that match.
+const LISTED_EVERY: Duration = Duration::from_secs(2);
 
 /// What the brokers said.
 #[derive(Clone, Debug)]
 pub(super) struct Ends {
-    /// The wall clock before they were asked.
-    pub(super) asked_at: Timestamp,
-    /// The same on this process's own clock.
+    /// On this process's own clock, before they were asked for the ends.
     pub(super) asked: Instant,
+    /// Before they were asked which partitions there are. What was written before that stands in one of these.
+    pub(super) listed: Moment,
     /// The next offset of each partition that there was.
     pub(super) ends: BTreeMap<Found, u64>,
+}
+
+/// A moment on two clocks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    /// On the wall clock.
+    pub(super) time: Timestamp,
+    /// On this process's own.
+    pub(super) instant: Instant,
+}
+
+impl Moment {
+    fn now() -> Moment {
+        Moment {
+            time: wall_clock(),
+            instant: Instant::now(),
+        }
+    }
 }
 
 /// The thread that asks.
@@ -73,28 +91,34 @@ fn watch(
     send: &SyncSender<Ends>,
     stop: &AtomicBool,
 ) {
-    let mut patterns: Vec<Found> = Vec::new();
-    let mut listed: Option<Instant> = None;
+    let patterns = options.topics.iter();
+    let patterns = patterns.filter(|topic| matches!(topic.name, TopicName::Pattern(_)));
+    let patterns = patterns.count() > 0;
+    let (mut matching, mut listed) = (Vec::new(), None::<Moment>);
     while !stop.load(Ordering::Relaxed) {
-        let asked = Instant::now();
-        let asked_at = wall_clock();
-        if listed.is_none_or(|last| last.elapsed() >= LISTED_EVERY) {
+        let asked = Moment::now();
+        // Topics with names of their own are listed each time.
+        if !patterns {
+            listed = Some(asked);
+        } else if listed.is_none_or(|last| last.instant.elapsed() >= LISTED_EVERY) {
             // Fails while the brokers are away; then it is asked again.
             if let Ok(metadata) = consumer.fetch_metadata(None, REQUEST) {
-                patterns = found(&metadata, options);
-                listed = Some(Instant::now());
+                matching = found(&metadata, options);
+                listed = Some(asked);
             }
         }
-        if let Some(ends) = ask(consumer, options, &patterns) {
+        if let Some(listed) = listed
+            && let Some(ends) = ask(consumer, options, &matching)
+        {
             // When the last answer was not taken yet, it is as good.
             let _ = send.try_send(Ends {
-                asked_at,
-                asked,
+                asked: asked.instant,
+                listed,
                 ends,
             });
         }
         // Many partitions take long to ask: a fifth of the time is enough.
-        let spent = asked.elapsed();
+        let spent = asked.instant.elapsed();
         std::thread::sleep(EVERY.max(spent * 5).saturating_sub(spent));
     }
 }

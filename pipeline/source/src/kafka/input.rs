@@ -129,7 +129,8 @@ impl KafkaInput {
             consumer,
             options,
         };
-        let finish = input.take_on(&found)?;
+        let bounds = input.bounds(&found)?;
+        let finish = input.take_on(&found, &bounds)?;
         if until != Until::Stopped {
             for partition in &mut input.partitions {
                 partition.limit = finish.get(&partition.found).copied();
@@ -139,15 +140,26 @@ impl KafkaInput {
         Ok(input)
     }
 
-    /// Begins to read these partitions beside those that are read; gives where they end now.
-    fn take_on(&mut self, found: &[Found]) -> Result<BTreeMap<Found, u64>, InputError> {
+    /// The first and the next offset of each of these partitions.
+    fn bounds(&self, found: &[Found]) -> Result<Vec<(u64, u64)>, InputError> {
+        let bounds = found.iter().map(|partition| {
+            watermarks(&self.consumer, &partition.topic, partition.number)
+                .map_err(|error| self.failed(&error.to_string()))
+        });
+        bounds.collect()
+    }
+
+    /// Begins to read these partitions, which have these bounds, beside those that are read; gives where they end.
+    fn take_on(
+        &mut self,
+        found: &[Found],
+        bounds: &[(u64, u64)],
+    ) -> Result<BTreeMap<Found, u64>, InputError> {
         let mut ends = BTreeMap::new();
         let mut resumptions = Vec::new();
-        for partition in found {
-            let (low, high) = watermarks(&self.consumer, &partition.topic, partition.number)
-                .map_err(|error| self.failed(&error.to_string()))?;
-            ends.insert(partition.clone(), high);
-            resumptions.push(self.resumption(partition, low, high));
+        for (partition, (low, high)) in found.iter().zip(bounds) {
+            ends.insert(partition.clone(), *high);
+            resumptions.push(self.resumption(partition, *low, *high));
         }
         let mut list = TopicPartitionList::new();
         for partition in &self.partitions {
@@ -200,16 +212,30 @@ impl KafkaInput {
     fn resumption(&self, found: &Found, low: u64, high: u64) -> (Resumption, bool) {
         match self.stored.get(&self.input_name(found)) {
             Some(Position::Partition { next, known }) => {
-                (gap::resume(*next, known.clone(), low, high), false)
+                let resumption = gap::resume(*next, known.clone(), low, high);
+                let begins_late = resumption.gap.is_some();
+                (resumption, begins_late)
             }
             _ => {
+                // All that a partition holds which came while its topic was read is new.
                 let next = match self.options.start {
-                    Start::Earliest => low,
-                    Start::Latest => high,
+                    Start::Latest if !self.was_read(&found.topic) => high,
+                    Start::Latest | Start::Earliest => low,
                 };
                 (gap::resume(next, None, low, high), next > 0)
             }
         }
+    }
+
+    /// Whether reading had begun before a partition of this topic without a position was found.
+    fn was_read(&self, topic: &str) -> bool {
+        let partition = format!("{}/{topic}/", self.options.source);
+        let mut stored = self.stored.keys();
+        !self.partitions.is_empty()
+            || stored.any(|name| {
+                let number = name.strip_prefix(&partition);
+                number.is_some_and(|number| !number.contains('/'))
+            })
     }
 
     fn input_name(&self, found: &Found) -> String {
@@ -335,6 +361,10 @@ impl KafkaInput {
             partition.begins_late = false;
         }
         self.note_heartbeats(&mut chunk);
+        // Whatever a record is that cannot be read, only this source's rows would have been read of it.
+        for hole in &mut chunk.holes {
+            hole.source.get_or_insert(self.source);
+        }
         Ok(Some(chunk))
     }
 
@@ -380,7 +410,11 @@ impl KafkaInput {
             .cloned()
             .collect();
         if !new.is_empty() {
-            self.take_on(&new)?;
+            // Without a leader yet, they are found again with the next ends.
+            let Ok(bounds) = self.bounds(&new) else {
+                return Ok(());
+            };
+            self.take_on(&new, &bounds)?;
         }
         self.ends = ends.ends.clone();
         if self.awaited.is_some() {
@@ -388,11 +422,11 @@ impl KafkaInput {
         }
         let to = match &self.options.progress {
             KafkaProgress::Broker { delay } => {
-                Some(Timestamp(ends.asked_at.0.saturating_sub(delay.0)))
+                Some(Timestamp(ends.listed.time.0.saturating_sub(delay.0)))
             }
             KafkaProgress::Heartbeat { .. } => self
                 .heartbeat
-                .filter(|(_, seen)| *seen <= ends.asked)
+                .filter(|(_, seen)| *seen <= ends.listed.instant)
                 .map(|(time, _)| time),
         };
         if let Some(to) = to.filter(|to| *to > self.progress) {

@@ -38,7 +38,7 @@ pub(super) struct Partition {
     pub(super) limit: Option<u64>,
     /// The newest commit time that was read.
     pub(super) newest: Timestamp,
-    /// Whether it began without a position while older records were gone or passed over.
+    /// Whether what comes next stands behind records that were gone or passed over.
     pub(super) begins_late: bool,
 }
 
@@ -121,6 +121,7 @@ impl Partition {
         self.verify = None;
         self.end_seen = None;
         self.empty_until = 0;
+        self.begins_late = true;
     }
 
     /// Whether everything before `end` was read, as of a time after `asked`.

@@ -292,6 +292,11 @@ fn a_purged_log_without_snapshots_is_a_gap_and_what_is_left() {
     let mut second = Running::resume(&catalog, options, &first.folded.positions(), Until::Stopped);
     second.catch_up();
     assert_eq!(second.folded.reasons(), [HoleReason::Gap]);
+    let horizon = second.folded.horizon.unwrap();
+    assert!(
+        horizon > first.folded.progress,
+        "reading begins anew behind it"
+    );
     assert_eq!(second.folded.current(0).len(), 1);
     assert_eq!(second.folded.current(0)[0][0].as_deref(), Some("C0000001"));
 }

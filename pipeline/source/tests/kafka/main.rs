@@ -7,6 +7,7 @@ mod common;
 #[path = "../common/avro.rs"]
 mod encoder;
 mod keys;
+mod leader;
 mod support;
 #[path = "../common/registry.rs"]
 mod test_registry;
@@ -185,6 +186,8 @@ fn records_that_expired_unread_are_one_hole() {
     assert_eq!(kept.sequences(), expected);
     assert_eq!(kept.holes.len(), 1);
     assert_eq!(kept.holes[0].reason, HoleReason::Gap);
+    let horizon = Timestamp::parse(common::NOW).unwrap();
+    assert_eq!(kept.horizon, Some(horizon), "reading begins anew behind it");
     assert!(
         kept.holes[0].message.contains("10 to 19"),
         "{}",
@@ -292,13 +295,45 @@ fn new_partitions_and_new_topics_are_found() {
     });
     kafka.create_topic("shop1.payments", 2, &[]);
     kafka.create_topic("other.payments", 1, &[]);
+    let before = now();
     send(&producer, "shop1.payments", 1, &insert(1));
     send(&producer, "other.payments", 0, &insert(2));
     read_until(&mut input, &mut kept, "the second topic", |kept| {
         kept.changes.len() == 2
     });
+    assert!(
+        kept.progress < Some(before),
+        "progress went past a record of a topic that was not known yet"
+    );
     assert_eq!(kept.sequences(), [0, 1]);
     assert_eq!(kept.positions.0.len(), 2);
+}
+
+#[test]
+fn partitions_that_are_added_are_read_from_their_first_record() {
+    let kafka = with_topic(1);
+    let mut options = options(&kafka.bootstrap());
+    options.start = Start::Latest;
+    send(&producer(&kafka), "payments", 0, &insert(0));
+    let mut kept = Kept::default();
+    let mut input = open(&options, &kept, Until::Stopped);
+    send(&producer(&kafka), "payments", 0, &insert(1));
+    read_until(&mut input, &mut kept, "the first", |kept| {
+        !kept.changes.is_empty()
+    });
+    // While it is read: found after a record is there.
+    kafka.add_partitions("payments", 2);
+    send(&producer(&kafka), "payments", 1, &insert(2));
+    read_until(&mut input, &mut kept, "the added partition", |kept| {
+        kept.changes.len() == 2
+    });
+    drop(input);
+    // While nobody reads.
+    kafka.add_partitions("payments", 3);
+    send(&producer(&kafka), "payments", 2, &insert(3));
+    read_to_end(&options, &mut kept);
+    assert_eq!(kept.sequences(), [1, 2, 3]);
+    assert!(kept.holes.is_empty());
 }
 
 #[test]

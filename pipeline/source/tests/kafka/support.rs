@@ -41,9 +41,13 @@ pub fn producer(kafka: &Kafka) -> BaseProducer {
 }
 
 pub fn producer_with(kafka: &Kafka, settings: &[(&str, &str)]) -> BaseProducer {
+    producer_at(&kafka.bootstrap(), settings)
+}
+
+pub fn producer_at(brokers: &str, settings: &[(&str, &str)]) -> BaseProducer {
     let mut config = ClientConfig::new();
     config
-        .set("bootstrap.servers", kafka.bootstrap())
+        .set("bootstrap.servers", brokers)
         .set("linger.ms", "1")
         .set("enable.idempotence", "true");
     for (name, value) in settings {
