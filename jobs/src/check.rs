@@ -2,6 +2,7 @@
 //! archive.
 
 mod archive;
+mod audits;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use centinel_source::{check_binlog, check_kafka};
 use clap::Args;
 
 use archive::ArchiveProbe;
+use audits::AuditProbe;
 
 use crate::config::{
     BinlogConfig, Config, FileConfig, KafkaConfig, Problem, Source, SourceConfig, check_against,
@@ -53,7 +55,14 @@ impl CheckArguments {
         };
         let (catalog, rules) = folders.load()?;
         let names: Vec<&str> = catalog.sources.iter().map(String::as_str).collect();
-        let mut problems = check_against(&config, &names);
+        // Who only audits reads no source.
+        let mut problems = match config.sources.is_empty() {
+            true => Vec::new(),
+            false => check_against(&config, &names),
+        };
+        for audit in &config.audits {
+            problems.extend(audits::wrong(&config, audit, &catalog));
+        }
         for secret in config.secrets() {
             problems.extend(secret.read().err());
             secret
@@ -80,6 +89,11 @@ impl CheckArguments {
         if let Some(archive) = &config.archive {
             let found = ArchiveProbe(&config, archive).probe();
             status = status.max(tell(&mut printer, "archive", "be kept", &found));
+        }
+        for audit in &config.audits {
+            let found = AuditProbe(&config, audit).probe();
+            let name = format!("audit {}", audit.name);
+            status = status.max(tell(&mut printer, &name, "be run", &found));
         }
         Ok(printer.finish(status))
     }

@@ -1,6 +1,7 @@
 //! `centinel`: stands beside a payment platform, reads what its systems did, and says where money is lost.
 
 mod audit;
+mod baseline;
 mod catch_up;
 mod check;
 mod config;
@@ -14,6 +15,7 @@ mod printer;
 mod reload;
 mod rules;
 mod run;
+mod schedule;
 mod sweep_told;
 mod told;
 
@@ -46,6 +48,8 @@ enum Job {
     Heartbeats(heartbeats::HeartbeatsArguments),
     /// Judges a snapshot of Parquet files
     Audit(audit::AuditArguments),
+    /// Runs the audits that the configuration file declares when they are due, and keeps their reports and history
+    Schedule(schedule::ScheduleArguments),
     /// Checks, tests and explains rules
     Rules(rules::RulesArguments),
 }
@@ -61,6 +65,7 @@ fn main() -> ExitCode {
         Job::Check(arguments) => check::run(&arguments),
         Job::Heartbeats(arguments) => heartbeats::run(&arguments),
         Job::Audit(arguments) => audit::run(&arguments),
+        Job::Schedule(arguments) => schedule::run(&arguments),
         Job::Rules(arguments) => rules::run(&arguments),
     }
 }
