@@ -180,7 +180,8 @@ pub(super) fn in_flight(page: &mut Page<'_>, report: &Report) -> io::Result<()> 
     }
     page.end()?;
     page.end()?;
-    more(page, usize::try_from(total).unwrap_or(usize::MAX), MOST_LINES)
+    let shown = report.in_flight.len().min(MOST_LINES);
+    more(page, usize::try_from(total).unwrap_or(usize::MAX), shown)
 }
 
 fn money(amount: &Option<String>, currency: &Option<String>) -> Option<String> {
