@@ -12,9 +12,7 @@ use centinel_engine::EngineError;
 use centinel_engine::archive::{ArchiveCut, audit_archive};
 use centinel_engine::audit::{AuditOptions, Cut, Progress, Snapshot, Stage, audit};
 use centinel_model::{Severity, Timestamp};
-use centinel_outlet::{
-    Report, Surroundings, write_html, write_jsonl, write_junit, write_table,
-};
+use centinel_outlet::{Report, Surroundings, write_html, write_jsonl, write_junit, write_table};
 use centinel_rules::{Rule, Status as Trust};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};

@@ -179,7 +179,11 @@ fn files_can_be_read_in_one_sitting() {
 #[test]
 fn every_rule_has_tests_of_the_good_and_the_bad() {
     let catalog = centinel_catalog::load(&root().join("schemas")).unwrap();
-    let of = |folder: &str| centinel_rules::load(&root().join(folder), &catalog).unwrap().rules;
+    let of = |folder: &str| {
+        centinel_rules::load(&root().join(folder), &catalog)
+            .unwrap()
+            .rules
+    };
     for rule in of("sql-rules").iter().chain(&of("sql-rules/quality")) {
         let tests = centinel_rules::load_tests(rule, &catalog).unwrap();
         assert!(

@@ -93,7 +93,9 @@ impl Baseline {
         for (entry, used) in self.entries.iter().zip(uses) {
             let remarks = entry.remarks(used, entry.expires <= now);
             let place = format!("{}:{}", self.file.display(), entry.line);
-            let notes = remarks.into_iter().map(|remark| format!("{place}: {remark}"));
+            let notes = remarks
+                .into_iter()
+                .map(|remark| format!("{place}: {remark}"));
             report.notes.extend(notes);
         }
     }
@@ -186,8 +188,14 @@ mod tests {
         baseline.apply(&mut report, Timestamp::parse(now).unwrap());
         assert_eq!(report.found().count(), findings.len(), "none is lost");
         let clean = report.findings.is_empty();
-        assert_eq!(report.exit_status(Severity::Error), if clean { 0 } else { 2 });
-        let keys = report.accepted.iter().map(|accepted| accepted.finding.entity_key.clone());
+        assert_eq!(
+            report.exit_status(Severity::Error),
+            if clean { 0 } else { 2 }
+        );
+        let keys = report
+            .accepted
+            .iter()
+            .map(|accepted| accepted.finding.entity_key.clone());
         (keys.collect(), report.notes)
     }
 
@@ -209,12 +217,18 @@ accepted:
         ];
         let none: Vec<String> = Vec::new();
         let at = |now| applied(BY_KEY, &findings, now);
-        assert_eq!(at("2026-11-22T08:00:00Z"), (vec!["E1".into()], none.clone()));
+        assert_eq!(
+            at("2026-11-22T08:00:00Z"),
+            (vec!["E1".into()], none.clone())
+        );
         assert_eq!(at("2026-12-31T23:59:59Z").0, ["E1"]);
         let (accepted, notes) = at("2027-01-01T00:00:00Z");
         assert_eq!(accepted, none);
         assert_eq!(notes.len(), 1);
-        assert!(notes[0].starts_with("known.yaml:3: accepted until 2026-12-31 and expired: 1 findings"), "{notes:?}");
+        assert!(
+            notes[0].starts_with("known.yaml:3: accepted until 2026-12-31 and expired: 1 findings"),
+            "{notes:?}"
+        );
     }
 
     #[test]
@@ -238,18 +252,31 @@ accepted:
             applied(&text, &[known], "2026-11-22T08:00:00Z")
         };
         assert_eq!(with("12.5", Some("CNY")).0, ["E1"]);
-        for (amount, currency) in [("12.51", Some("CNY")), ("1.00", Some("USD")), ("1.00", None)] {
+        for (amount, currency) in [
+            ("12.51", Some("CNY")),
+            ("1.00", Some("USD")),
+            ("1.00", None),
+        ] {
             let (accepted, notes) = with(amount, currency);
             assert!(accepted.is_empty(), "{amount} {currency:?}");
-            assert!(notes[0].contains("not within 12.50 CNY and count"), "{notes:?}");
+            assert!(
+                notes[0].contains("not within 12.50 CNY and count"),
+                "{notes:?}"
+            );
         }
     }
 
     #[test]
     fn entries_that_matched_nothing_are_said() {
         let (_, notes) = applied(BY_KEY, &[], "2026-11-22T08:00:00Z");
-        assert_eq!(notes, ["known.yaml:3: it matched nothing: remove it if what it names is mended"]);
+        assert_eq!(
+            notes,
+            ["known.yaml:3: it matched nothing: remove it if what it names is mended"]
+        );
         let (_, notes) = applied(BY_KEY, &[], "2027-11-22T08:00:00Z");
-        assert!(notes[0].ends_with("expired; it matched nothing: remove it"), "{notes:?}");
+        assert!(
+            notes[0].ends_with("expired; it matched nothing: remove it"),
+            "{notes:?}"
+        );
     }
 }

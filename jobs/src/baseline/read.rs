@@ -46,13 +46,20 @@ impl Baseline {
     pub fn load(path: &Path) -> Result<Baseline, Vec<Problem>> {
         let refuse = |problem: String, remedy: &str| vec![Problem::new(path, 0, problem, remedy)];
         let mut text = String::new();
-        let read = File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text));
+        let read = File::open(path)
+            .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text));
         read.map_err(|error| {
             let problem = format!("the baseline cannot be read: {error}");
-            refuse(problem, "name a YAML file of accepted findings; jobs/README.md says what it holds")
+            refuse(
+                problem,
+                "name a YAML file of accepted findings; jobs/README.md says what it holds",
+            )
         })?;
         if text.len() as u64 > MAX_FILE_BYTES {
-            return Err(refuse("the baseline is larger than 8 MiB".into(), "see whether this is the right file"));
+            return Err(refuse(
+                "the baseline is larger than 8 MiB".into(),
+                "see whether this is the right file",
+            ));
         }
         Baseline::parse(&text, path)
     }
@@ -67,7 +74,12 @@ impl Baseline {
         let line = line_of(&written.centinel);
         if written.centinel.value != FORM {
             let problem = "this form is not one that this program reads";
-            return Err(vec![Problem::new(path, line, problem, format!("write centinel: {FORM}"))]);
+            return Err(vec![Problem::new(
+                path,
+                line,
+                problem,
+                format!("write centinel: {FORM}"),
+            )]);
         }
         let mut problems = Vec::new();
         let mut entries: Vec<Entry> = Vec::new();
@@ -116,12 +128,24 @@ impl EntryReader<'_> {
     fn read(&mut self, written: WrittenEntry) -> Option<Entry> {
         let target = self.target(written.finding, written.rule, written.key);
         let at_most = written.at_most.map(|text| self.at_most(&text));
-        let reason = self.words("reason", written.reason, "why it is no loss, or who mends it");
+        let reason = self.words(
+            "reason",
+            written.reason,
+            "why it is no loss, or who mends it",
+        );
         let by = self.words("by", written.by, "the person who answers for it");
-        let until = self.words("until", written.until, "the last day on which it is accepted: 2026-12-31");
+        let until = self.words(
+            "until",
+            written.until,
+            "the last day on which it is accepted: 2026-12-31",
+        );
         let (until, line) = until?;
         let Some(expires) = expiry(&until) else {
-            self.refuse(line, "`until` is no day", "write the last day, as 2026-12-31");
+            self.refuse(
+                line,
+                "`until` is no day",
+                "write the last day, as 2026-12-31",
+            );
             return None;
         };
         Some(Entry {
@@ -167,7 +191,11 @@ impl EntryReader<'_> {
                 None
             }
             (Some(_), ..) => {
-                self.refuse(self.line, "the entry has `finding` beside `rule` or `key`", both);
+                self.refuse(
+                    self.line,
+                    "the entry has `finding` beside `rule` or `key`",
+                    both,
+                );
                 None
             }
             (None, None, _) => {
@@ -181,7 +209,9 @@ impl EntryReader<'_> {
         let parts: Vec<&str> = text.value.split_whitespace().collect();
         let read = match parts[..] {
             [amount, currency] if is_currency(currency) => {
-                let amount = Amount::exact(amount).ok().filter(|amount| amount.units >= 0);
+                let amount = Amount::exact(amount)
+                    .ok()
+                    .filter(|amount| amount.units >= 0);
                 amount.map(|amount| (amount, currency.to_owned()))
             }
             _ => None,
@@ -193,14 +223,27 @@ impl EntryReader<'_> {
         read
     }
 
-    fn words(&mut self, name: &str, text: Option<Spanned<String>>, wanted: &str) -> Option<(String, usize)> {
+    fn words(
+        &mut self,
+        name: &str,
+        text: Option<Spanned<String>>,
+        wanted: &str,
+    ) -> Option<(String, usize)> {
         let Some(text) = text else {
-            self.refuse(self.line, format!("the entry has no `{name}`"), format!("add it: {wanted}"));
+            self.refuse(
+                self.line,
+                format!("the entry has no `{name}`"),
+                format!("add it: {wanted}"),
+            );
             return None;
         };
         let line = line_of(&text);
         if text.value.trim().is_empty() {
-            self.refuse(line, format!("`{name}` is empty"), format!("write {wanted}"));
+            self.refuse(
+                line,
+                format!("`{name}` is empty"),
+                format!("write {wanted}"),
+            );
             return None;
         }
         Some((text.value.trim().to_owned(), line))
@@ -213,7 +256,10 @@ fn is_currency(text: &str) -> bool {
 
 /// The end of a day in UTC.
 fn expiry(day: &str) -> Option<Timestamp> {
-    let right = day.len() == 10 && day.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    let right = day.len() == 10
+        && day
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'-');
     let start = right.then(|| Timestamp::parse(&format!("{day}T00:00:00Z")).ok());
     start.flatten().map(|start| start.plus(A_DAY))
 }
@@ -237,7 +283,10 @@ fn explain(said: &str) -> (String, String) {
         return (format!("the file has no `{missing}`"), remedy);
     }
     let remedy = "write centinel: baseline/1 and accepted:, each with rule and key (or finding), reason, by and until";
-    (format!("the file cannot be read: {said}"), remedy.to_owned())
+    (
+        format!("the file cannot be read: {said}"),
+        remedy.to_owned(),
+    )
 }
 
 #[cfg(test)]
@@ -298,7 +347,11 @@ accepted:
             assert!(found[0].remedy.contains(remedy), "{to}: {shown:?}");
             // A reader of YAML may tell the place where it noticed.
             let off = found[0].line.abs_diff(line);
-            assert!(off == 0 || (problem.contains("cannot be read") && found[0].line > 0), "{to}: line {}", found[0].line);
+            assert!(
+                off == 0 || (problem.contains("cannot be read") && found[0].line > 0),
+                "{to}: line {}",
+                found[0].line
+            );
         }
     }
 }

@@ -32,9 +32,8 @@ pub struct AuditProbe<'a>(pub &'a Config, pub &'a AuditConfig);
 impl Probe for AuditProbe<'_> {
     fn probe(&self) -> Vec<Problem> {
         let AuditProbe(config, audit) = self;
-        let said = |problem: String, remedy: &str| {
-            Problem::new(&config.file, audit.line, problem, remedy)
-        };
+        let said =
+            |problem: String, remedy: &str| Problem::new(&config.file, audit.line, problem, remedy);
         let mut problems = Vec::new();
         // Nothing is made: of folders that are not there yet the nearest one above is tried.
         let there = audit.reports.ancestors().find(|folder| folder.exists());
@@ -43,14 +42,20 @@ impl Probe for AuditProbe<'_> {
         });
         if !writable {
             let problem = format!("reports cannot be written to {}", audit.reports.display());
-            problems.push(said(problem, "correct `reports`, or let this account write there"));
+            problems.push(said(
+                problem,
+                "correct `reports`, or let this account write there",
+            ));
         }
         if let AuditInput::Snapshot(place) = &audit.input
             && !place.has_time()
         {
             let location = place.at(centinel_model::Timestamp(0), audit.timing.zone);
             if let Err(error) = Snapshot::open(&location, &environment()) {
-                problems.push(said(error.to_string(), "correct `snapshot`, or take it before the first run"));
+                problems.push(said(
+                    error.to_string(),
+                    "correct `snapshot`, or take it before the first run",
+                ));
             }
         }
         problems

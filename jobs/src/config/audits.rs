@@ -68,7 +68,11 @@ fn audit(form: &mut Form, name: Spanned<DeString>, node: Node) -> Option<AuditCo
     let what = format!("audit `{}`", shorten(&name));
     if !is_folder_name(&name) {
         let remedy = "small letters a-z, digits, `-` and `_`, at most 64 in all: its reports lie in a folder of this name";
-        form.refuse(at, format!("{what} has no name that a folder could have"), remedy);
+        form.refuse(
+            at,
+            format!("{what} has no name that a folder could have"),
+            remedy,
+        );
     }
     let mut fields = form.table(&what, node, "[audits.<name>]")?;
     fields.at = at;
@@ -100,11 +104,16 @@ fn audit(form: &mut Form, name: Spanned<DeString>, node: Node) -> Option<AuditCo
     });
     if let (true, Some(at)) = (archived, cut_at) {
         let problem = format!("{} has no use for an archive", of("cut"));
-        form.refuse(at, problem, "remove it: an archive is audited as of the scheduled time less `lag`");
+        form.refuse(
+            at,
+            problem,
+            "remove it: an archive is audited as of the scheduled time less `lag`",
+        );
     }
     let mut names = |form: &mut Form, field: &str, example: &str| {
         let node = fields.take(field);
-        node.map(|node| texts(form, &of(field), node, example)).unwrap_or_default()
+        node.map(|node| texts(form, &of(field), node, example))
+            .unwrap_or_default()
     };
     let rules = names(form, "rules", "[\"order-paid-once\"]");
     let tags = names(form, "tags", "[\"balance\"]");
@@ -135,7 +144,11 @@ fn audit(form: &mut Form, name: Spanned<DeString>, node: Node) -> Option<AuditCo
         name,
         line: form.line(at),
         input,
-        lag: lag.unwrap_or(if archived { ARCHIVE_LAG } else { Duration::ZERO }),
+        lag: lag.unwrap_or(if archived {
+            ARCHIVE_LAG
+        } else {
+            Duration::ZERO
+        }),
         cut: cut.unwrap_or(AuditCut::Manifest),
         folders,
         rules,
@@ -201,19 +214,31 @@ fn input(form: &mut Form, fields: &mut Fields) -> Option<AuditInput> {
             let place = place(form, &of("archive"), node)?;
             if place.has_time() {
                 let problem = format!("{} holds a time", of("archive"));
-                form.refuse(at, problem, "name the archive itself; the moment is the scheduled time less `lag`");
+                form.refuse(
+                    at,
+                    problem,
+                    "name the archive itself; the moment is the scheduled time less `lag`",
+                );
                 return None;
             }
             Some(AuditInput::Archive(place))
         }
         (Some(_), Some(_)) => {
             let remedy = "keep one of them";
-            form.refuse(fields.at, format!("{what} has both `snapshot` and `archive`"), remedy);
+            form.refuse(
+                fields.at,
+                format!("{what} has both `snapshot` and `archive`"),
+                remedy,
+            );
             None
         }
         (None, None) => {
             let remedy = "add `snapshot = \"s3://bucket/dt=%Y-%m-%d\"` or `archive = \"s3://bucket/archive\"`";
-            form.refuse(fields.at, format!("{what} says not what is audited"), remedy);
+            form.refuse(
+                fields.at,
+                format!("{what} says not what is audited"),
+                remedy,
+            );
             None
         }
     }
@@ -224,7 +249,11 @@ fn place(form: &mut Form, what: &str, node: Node) -> Option<Place> {
     let place = match Place::parse(&value) {
         Ok(place) => place,
         Err(part) => {
-            form.refuse(at, format!("{what} holds `{part}`, which stands for nothing"), PATTERN);
+            form.refuse(
+                at,
+                format!("{what} holds `{part}`, which stands for nothing"),
+                PATTERN,
+            );
             return None;
         }
     };
@@ -271,8 +300,17 @@ fn memory_of(form: &mut Form, what: &str, node: Node) -> Option<usize> {
 }
 
 fn severity(form: &mut Form, what: &str, node: Node) -> Option<Severity> {
-    let all = [Severity::Info, Severity::Warn, Severity::Error, Severity::Critical];
-    form.choice(what, node, &all.map(|severity| (severity.as_str(), severity)))
+    let all = [
+        Severity::Info,
+        Severity::Warn,
+        Severity::Error,
+        Severity::Critical,
+    ];
+    form.choice(
+        what,
+        node,
+        &all.map(|severity| (severity.as_str(), severity)),
+    )
 }
 
 fn sudden(form: &mut Form, of: &str, node: Node) -> Option<SuddenChange> {
@@ -295,11 +333,16 @@ fn sudden(form: &mut Form, of: &str, node: Node) -> Option<SuddenChange> {
     }
     if from > over {
         let remedy = "let `from` be at most `over`";
-        form.refuse(fields.at, format!("{what}: `from` is more than `over`"), remedy);
+        form.refuse(
+            fields.at,
+            format!("{what}: `from` is more than `over`"),
+            remedy,
+        );
         return None;
     }
     let severity = fields.take("severity");
-    let severity = severity.and_then(|node| self::severity(form, &format!("`severity` of {what}"), node));
+    let severity =
+        severity.and_then(|node| self::severity(form, &format!("`severity` of {what}"), node));
     Some(SuddenChange {
         rows_percent,
         totals_percent,

@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use centinel_model::Timestamp;
-use chrono::{DateTime, Datelike, Days, MappedLocalTime, NaiveDate, NaiveDateTime, TimeDelta, TimeZone};
+use chrono::{
+    DateTime, Datelike, Days, MappedLocalTime, NaiveDate, NaiveDateTime, TimeDelta, TimeZone,
+};
 use chrono_tz::Tz;
 
 const MONTHS: [&str; 12] = [
@@ -73,10 +75,16 @@ impl Cron {
     pub fn parse(text: &str) -> Result<Cron, CronError> {
         let given = text.trim();
         let long = SHORT.iter().find(|(short, _)| *short == given);
-        let fields: Vec<&str> = long.map_or(given, |(_, long)| long).split_whitespace().collect();
+        let fields: Vec<&str> = long
+            .map_or(given, |(_, long)| long)
+            .split_whitespace()
+            .collect();
         let [minutes, hours, days, months, weekdays] = fields[..] else {
             let remedy = "write minute, hour, day of month, month and day of week: \"30 2 * * *\" is daily at 02:30";
-            return refuse(format!("a cron expression has five fields, not {}", fields.len()), remedy);
+            return refuse(
+                format!("a cron expression has five fields, not {}", fields.len()),
+                remedy,
+            );
         };
         let mut weekday_set = set("day of week", weekdays, 0, 7, &WEEKDAYS)?;
         // Sunday is 0 and 7.
@@ -92,7 +100,10 @@ impl Cron {
         };
         match cron.ever() {
             true => Ok(cron),
-            false => refuse("no month of it has such a day", "correct the day or the month"),
+            false => refuse(
+                "no month of it has such a day",
+                "correct the day or the month",
+            ),
         }
     }
 
@@ -106,11 +117,19 @@ impl Cron {
 
     /// The first moment after this one at which it is due.
     pub fn next_after(&self, after: Timestamp, zone: Tz) -> Option<Timestamp> {
-        self.between(after, Timestamp::LATEST, zone, 1).first().copied()
+        self.between(after, Timestamp::LATEST, zone, 1)
+            .first()
+            .copied()
     }
 
     /// The first `most` moments at which it is due, after `after` and up to `until`, rising.
-    pub fn between(&self, after: Timestamp, until: Timestamp, zone: Tz, most: usize) -> Vec<Timestamp> {
+    pub fn between(
+        &self,
+        after: Timestamp,
+        until: Timestamp,
+        zone: Tz,
+        most: usize,
+    ) -> Vec<Timestamp> {
         let Some(begin) = DateTime::from_timestamp_micros(after.0) else {
             return Vec::new();
         };
@@ -208,7 +227,10 @@ fn set(what: &str, field: &str, least: u32, most: u32, names: &[&str]) -> Result
         let named = names.iter().position(|known| *known == name);
         let read = match named {
             Some(place) => u32::try_from(place).ok().map(|place| place + first),
-            None => text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit())),
+            None => text
+                .parse()
+                .ok()
+                .filter(|_| text.bytes().all(|byte| byte.is_ascii_digit())),
         };
         let read = read.filter(|number| (least..=most).contains(number));
         match read {
@@ -236,8 +258,14 @@ fn set(what: &str, field: &str, least: u32, most: u32, names: &[&str]) -> Result
             None => None,
             Some(Ok(step)) if (1..=most).contains(&step) => Some(step),
             Some(_) => {
-                let problem = format!("`{}` is no step of a {what}", item.chars().take(20).collect::<String>());
-                return refuse(problem, format!("write a number from 1 to {most} behind the `/`"));
+                let problem = format!(
+                    "`{}` is no step of a {what}",
+                    item.chars().take(20).collect::<String>()
+                );
+                return refuse(
+                    problem,
+                    format!("write a number from 1 to {most} behind the `/`"),
+                );
             }
         };
         let (first, last) = match (range, range.split_once('-')) {

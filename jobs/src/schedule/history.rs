@@ -201,7 +201,9 @@ impl History {
         // What follows the last end of a line was never acknowledged; what precedes the first may be half a line.
         let end = bytes.iter().rposition(|byte| *byte == b'\n');
         bytes.truncate(end.map_or(0, |end| end + 1));
-        let mut lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let mut lines = bytes
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty());
         if skipped > 0 {
             lines.next();
         }
@@ -240,7 +242,10 @@ impl History {
 
     /// Up to when the schedule was followed; nothing where the audit was never seen.
     pub fn followed_to(&self) -> Option<Timestamp> {
-        let scheduled = self.runs.iter().filter(|run| run.began.started_by == StartedBy::Schedule);
+        let scheduled = self
+            .runs
+            .iter()
+            .filter(|run| run.began.started_by == StartedBy::Schedule);
         let run_for = scheduled.filter_map(|run| Timestamp::parse(&run.began.run_for).ok());
         run_for.max().max(self.skipped).max(self.declared)
     }
@@ -399,7 +404,12 @@ mod tests {
         let mut bytes = std::fs::read(&path).unwrap();
         bytes.extend(b"{\"schema\":\"centinel/audit-run/2\",\"at\":\"2026-11-22T08:00:01Z\",\"event\":\"declared\"}\nno\n");
         std::fs::write(&path, bytes).unwrap();
-        add(folder.path(), at, began("1", "2026-11-22T08:00:00Z", StartedBy::Schedule)).unwrap();
+        add(
+            folder.path(),
+            at,
+            began("1", "2026-11-22T08:00:00Z", StartedBy::Schedule),
+        )
+        .unwrap();
         let history = History::read(folder.path()).unwrap();
         assert_eq!((history.unreadable, history.runs.len()), (2, 1));
     }

@@ -19,11 +19,17 @@ pub fn list(config: &Config) -> Result<Status, Status> {
         let timing = &audit.timing;
         let next = timing.cron.next_after(now, timing.zone);
         let next = next.map_or("never".to_owned(), |next| local(next, audit));
-        printer.line(format_args!("{}: next {next} ({}, {})", audit.name, timing.cron, timing.zone));
+        printer.line(format_args!(
+            "{}: next {next} ({}, {})",
+            audit.name, timing.cron, timing.zone
+        ));
         match History::read(&folder_of(audit)) {
             Ok(history) => printer.line(format_args!("  {}", last(&history))),
             Err(error) => {
-                complain(format_args!("error: the history of `{}` cannot be read: {error}", audit.name));
+                complain(format_args!(
+                    "error: the history of `{}` cannot be read: {error}",
+                    audit.name
+                ));
                 status = Status::CouldNotJudge;
             }
         }

@@ -77,7 +77,12 @@ impl ScheduleArguments {
                 true => StartedBy::Schedule,
                 false => StartedBy::Command,
             };
-            return Ok(ExitCode::from(run::run(&config, audit, self.run_for, started_by)?));
+            return Ok(ExitCode::from(run::run(
+                &config,
+                audit,
+                self.run_for,
+                started_by,
+            )?));
         }
         if self.list {
             return list::list(&config).map(Into::into);
@@ -89,8 +94,15 @@ impl ScheduleArguments {
 fn named<'a>(config: &'a Config, name: &str) -> Result<&'a AuditConfig, Status> {
     let found = config.audits.iter().find(|audit| audit.name == name);
     found.ok_or_else(|| {
-        let names: Vec<&str> = config.audits.iter().map(|audit| audit.name.as_str()).collect();
-        complain(format_args!("error: there is no audit `{name}`; {}", suggest(name, &names)));
+        let names: Vec<&str> = config
+            .audits
+            .iter()
+            .map(|audit| audit.name.as_str())
+            .collect();
+        complain(format_args!(
+            "error: there is no audit `{name}`; {}",
+            suggest(name, &names)
+        ));
         Status::WrongUsage
     })
 }

@@ -7,7 +7,8 @@ use chrono::{DateTime, Datelike, Timelike};
 use chrono_tz::Tz;
 
 /// What a pattern may hold, and what it stands for.
-pub const PATTERN: &str = "%Y, %m, %d, %H and %M stand for year, month, day, hour and minute, %% for a percent sign";
+pub const PATTERN: &str =
+    "%Y, %m, %d, %H and %M stand for year, month, day, hour and minute, %% for a percent sign";
 
 /// A folder or a URL, with places for a time in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,7 +118,9 @@ mod tests {
 
     #[test]
     fn a_plain_path_lies_below_its_folder() {
-        let place = Place::parse("latest").expect("a pattern").below(Path::new("/etc/50%d"));
+        let place = Place::parse("latest")
+            .expect("a pattern")
+            .below(Path::new("/etc/50%d"));
         assert!(!place.has_time());
         assert_eq!(place.at(Timestamp(0), Tz::UTC), "/etc/50%d/latest");
     }

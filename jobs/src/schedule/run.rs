@@ -53,7 +53,8 @@ pub fn run(
     };
     fs::create_dir_all(&folder).map_err(|error| failed("the folder cannot be made", error))?;
     let _alone = lock(&folder, started_by, &stop)?;
-    let history = end_cut_off(&folder).map_err(|error| failed("the history cannot be kept", error))?;
+    let history =
+        end_cut_off(&folder).map_err(|error| failed("the history cannot be kept", error))?;
     let began_at = wall_clock();
     let run_for = run_for.unwrap_or(began_at);
     let mut this = ThisRun {
@@ -75,7 +76,8 @@ pub fn run(
         input: this.input.clone(),
     });
     add(&folder, began_at, began).map_err(|error| failed("the history cannot be kept", error))?;
-    let temporary = temporary_folder().map_err(|error| failed("no temporary folder can be made", error))?;
+    let temporary =
+        temporary_folder().map_err(|error| failed("no temporary folder can be made", error))?;
     let ending = Arc::new(AtomicBool::new(false));
     this.watch(&stop, &ending, temporary.path());
 
@@ -101,7 +103,9 @@ fn lock(folder: &Path, started_by: StartedBy, stop: &AtomicBool) -> Result<File,
             Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) => {
                 if started_by == StartedBy::Command || stop.load(Ordering::Relaxed) {
-                    return Err(refuse(&"another run of this audit is under way; nothing was begun"));
+                    return Err(refuse(
+                        &"another run of this audit is under way; nothing was begun",
+                    ));
                 }
                 std::thread::sleep(LOOK);
             }
@@ -282,8 +286,11 @@ impl ThisRun<'_> {
         };
         let quiet = |_| ();
         let report = match &self.audit.input {
-            AuditInput::Snapshot(_) => Snapshot::open(&self.input, &environment())
-                .and_then(|snapshot| audit(&catalog, &rules, &Arc::new(snapshot), &options, &quiet)),
+            AuditInput::Snapshot(_) => {
+                Snapshot::open(&self.input, &environment()).and_then(|snapshot| {
+                    audit(&catalog, &rules, &Arc::new(snapshot), &options, &quiet)
+                })
+            }
             AuditInput::Archive(_) => {
                 let cut = ArchiveCut {
                     location: self.input.clone(),
@@ -300,7 +307,10 @@ impl ThisRun<'_> {
                 .finished()
                 .map(|(_, result)| result.tables.as_slice())
                 .collect();
-            let judged_at = report.as_of.clone().unwrap_or_else(|| self.moment().to_string());
+            let judged_at = report
+                .as_of
+                .clone()
+                .unwrap_or_else(|| self.moment().to_string());
             sudden::judge(limits, &past, &mut report, &judged_at);
         }
         if let Some(baseline) = baseline {
@@ -335,7 +345,9 @@ impl ThisRun<'_> {
             PastRun {
                 at: run.at.clone(),
                 findings: result.map(|result| result.findings),
-                at_risk: result.map(|result| result.at_risk.clone()).unwrap_or_default(),
+                at_risk: result
+                    .map(|result| result.at_risk.clone())
+                    .unwrap_or_default(),
                 exit_status: ended.map_or(Status::CouldNotJudge as u8, |ended| ended.exit_status),
             }
         })
@@ -351,11 +363,17 @@ impl ThisRun<'_> {
     ) -> io::Result<u8> {
         let own = self.folder.join(&self.id);
         fs::create_dir_all(&own)?;
-        write_file(&own.join("report.html"), |out| write_html(report, around, out))?;
+        write_file(&own.join("report.html"), |out| {
+            write_html(report, around, out)
+        })?;
         write_file(&own.join(FINDINGS), |out| write_jsonl(report, out))?;
         write_file(&own.join("junit.xml"), |out| write_junit(report, out))?;
         let (outcome, problem, result) = match outcome {
-            Ok(version) => (Outcome::Finished, None, Some(result(report, around, version))),
+            Ok(version) => (
+                Outcome::Finished,
+                None,
+                Some(result(report, around, version)),
+            ),
             Err(failure) => (Outcome::Failed, Some(failure.problem), None),
         };
         let ended = Ended {
@@ -383,13 +401,23 @@ impl ThisRun<'_> {
         let last = self.history.last_finished().map(|(run, _)| &run.began.run);
         let runs = &self.history.runs;
         let old = runs.len().saturating_sub(self.audit.keep - 1);
-        let kept: BTreeSet<&String> = runs[old..].iter().map(|run| &run.began.run).chain(last).collect();
-        for run in runs[..old].iter().filter(|run| !kept.contains(&run.began.run)) {
+        let kept: BTreeSet<&String> = runs[old..]
+            .iter()
+            .map(|run| &run.began.run)
+            .chain(last)
+            .collect();
+        for run in runs[..old]
+            .iter()
+            .filter(|run| !kept.contains(&run.began.run))
+        {
             let folder = self.folder.join(&run.began.run);
             if folder.exists()
                 && let Err(error) = fs::remove_dir_all(&folder)
             {
-                complain(format_args!("warning: {} cannot be removed: {error}", folder.display()));
+                complain(format_args!(
+                    "warning: {} cannot be removed: {error}",
+                    folder.display()
+                ));
             }
         }
     }
@@ -444,11 +472,10 @@ fn result(report: &Report, around: &Surroundings, rules_version: String) -> RunR
 }
 
 /// Writes a file that is whole on the disk when this returns.
-fn write_file(
-    path: &Path,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<()> {
+fn write_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let mut out = BufWriter::new(File::create(path)?);
     write(&mut out)?;
-    out.into_inner().map_err(|error| error.into_error())?.sync_all()
+    out.into_inner()
+        .map_err(|error| error.into_error())?
+        .sync_all()
 }

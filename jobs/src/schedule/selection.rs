@@ -24,7 +24,10 @@ impl Unfit {
     /// Everything, for a person.
     pub fn lines(&self) -> Vec<String> {
         match self {
-            Unfit::Mistakes(list) => list.iter().map(|mistake| mistake.rendered.clone()).collect(),
+            Unfit::Mistakes(list) => list
+                .iter()
+                .map(|mistake| mistake.rendered.clone())
+                .collect(),
             Unfit::Names(lines) => lines.clone(),
         }
     }
@@ -84,8 +87,18 @@ pub fn rules_of(
     }
     let all: Vec<Arc<Rule>> = all.into_values().collect();
     chosen(&all, audit).map_err(|problems| {
-        let place = format!("{}:{}: audit `{}`", config.file.display(), audit.line, audit.name);
-        Unfit::Names(problems.iter().map(|problem| format!("{place}: {problem}")).collect())
+        let place = format!(
+            "{}:{}: audit `{}`",
+            config.file.display(),
+            audit.line,
+            audit.name
+        );
+        Unfit::Names(
+            problems
+                .iter()
+                .map(|problem| format!("{place}: {problem}"))
+                .collect(),
+        )
     })
 }
 
@@ -103,12 +116,21 @@ fn chosen(all: &[Arc<Rule>], audit: &AuditConfig) -> Result<Vec<Arc<Rule>>, Vec<
     };
     let trusted = || all.iter().filter(|rule| rule.status != Trust::Draft);
     for tag in &audit.tags {
-        let tagged: Vec<_> = trusted().filter(|rule| rule.tags.contains(tag)).cloned().collect();
+        let tagged: Vec<_> = trusted()
+            .filter(|rule| rule.tags.contains(tag))
+            .cloned()
+            .collect();
         if tagged.is_empty() {
-            let mut tags: Vec<&str> = trusted().flat_map(|rule| &rule.tags).map(String::as_str).collect();
+            let mut tags: Vec<&str> = trusted()
+                .flat_map(|rule| &rule.tags)
+                .map(String::as_str)
+                .collect();
             tags.sort_unstable();
             tags.dedup();
-            problems.push(format!("error: no rule has the tag `{tag}`; {}", suggest(tag, &tags)));
+            problems.push(format!(
+                "error: no rule has the tag `{tag}`; {}",
+                suggest(tag, &tags)
+            ));
         }
         chosen.extend(tagged);
     }
@@ -127,10 +149,15 @@ pub fn version_of(rules: &[Arc<Rule>]) -> String {
         hash.update(format!("{}\0{}\0", rule.id, rule.version));
     }
     let digest = hash.finalize();
-    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    digest[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// The schemas, or every mistake in them.
 pub fn catalog_of(schemas: &Path) -> Result<Arc<Catalog>, Unfit> {
-    centinel_catalog::load(schemas).map(Arc::new).map_err(Unfit::Mistakes)
+    centinel_catalog::load(schemas)
+        .map(Arc::new)
+        .map_err(Unfit::Mistakes)
 }

@@ -32,7 +32,9 @@ pub fn serve(config: &Config, parallel: usize) -> Result<Status, Status> {
         Status::CouldNotJudge
     })?;
     for audit in &audits {
-        let next = audit.next.map_or("never".to_owned(), |next| next.to_string());
+        let next = audit
+            .next
+            .map_or("never".to_owned(), |next| next.to_string());
         complain(format_args!("{}: next run at {next}", audit.config.name));
     }
     while !stop.load(Ordering::Relaxed) {
@@ -81,7 +83,9 @@ fn end(audits: &mut [Followed<'_>]) -> Status {
 }
 
 fn tell_to_stop(child: &Child) {
-    let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+    let pid = i32::try_from(child.id())
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
     if let Some(pid) = pid {
         // One that has ended meanwhile is reaped in a moment.
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
@@ -107,7 +111,10 @@ impl<'a> Followed<'a> {
     fn begin(config: &'a AuditConfig) -> io::Result<Followed<'a>> {
         let folder = folder_of(config);
         let said = |what: &str, error: io::Error| {
-            io::Error::new(error.kind(), format!("{}: {what}: {error}", folder.display()))
+            io::Error::new(
+                error.kind(),
+                format!("{}: {what}: {error}", folder.display()),
+            )
         };
         fs::create_dir_all(&folder).map_err(|error| said("the folder cannot be made", error))?;
         let alone = File::create(folder.join("schedule.lock"))
@@ -116,7 +123,8 @@ impl<'a> Followed<'a> {
             let problem = "another `centinel schedule` runs this audit; stop it, or give each its own `reports`";
             io::Error::other(format!("{}: {problem}", folder.display()))
         })?;
-        let history = History::read(&folder).map_err(|error| said("the history cannot be read", error))?;
+        let history =
+            History::read(&folder).map_err(|error| said("the history cannot be read", error))?;
         let last = match history.followed_to() {
             Some(last) => last,
             None => {
@@ -142,7 +150,9 @@ impl<'a> Followed<'a> {
 
     /// Begins a run if one is due and there is room; whether it did.
     fn look(&mut self, config: &Config, now: Timestamp, free: bool) -> io::Result<bool> {
-        let waits = self.retry_at.is_some_and(|retry_at| Instant::now() < retry_at);
+        let waits = self
+            .retry_at
+            .is_some_and(|retry_at| Instant::now() < retry_at);
         if waits || self.child.is_some() || self.next.is_none_or(|next| next > now) {
             return Ok(false);
         }
@@ -156,7 +166,9 @@ impl<'a> Followed<'a> {
             };
             add(&self.folder, now, skipped)?;
             let (name, count) = (&self.config.name, found.skipped.len());
-            complain(format_args!("{name}: {count} runs from {first} to {last} were missed and are skipped"));
+            complain(format_args!(
+                "{name}: {count} runs from {first} to {last} were missed and are skipped"
+            ));
             self.moved(*last);
         }
         let Some(first) = found.run.first().filter(|_| free) else {
@@ -166,7 +178,13 @@ impl<'a> Followed<'a> {
             .arg("schedule")
             .arg("--config")
             .arg(&config.file)
-            .args(["--once", &self.config.name, "--for", &first.to_string(), "--by-schedule"])
+            .args([
+                "--once",
+                &self.config.name,
+                "--for",
+                &first.to_string(),
+                "--by-schedule",
+            ])
             .spawn()?;
         self.child = Some(child);
         self.retry_at = None;
@@ -176,7 +194,11 @@ impl<'a> Followed<'a> {
 
     fn moved(&mut self, last: Timestamp) {
         self.last = last;
-        self.next = self.config.timing.cron.next_after(last, self.config.timing.zone);
+        self.next = self
+            .config
+            .timing
+            .cron
+            .next_after(last, self.config.timing.zone);
     }
 
     /// Looks whether the run has ended, and says what became of it.
@@ -189,7 +211,9 @@ impl<'a> Followed<'a> {
         };
         self.child = None;
         self.tell_cut_off();
-        let last = History::read(&self.folder).ok().and_then(|mut history| history.runs.pop());
+        let last = History::read(&self.folder)
+            .ok()
+            .and_then(|mut history| history.runs.pop());
         let told = last.map_or(ended, |run| list::told(&run));
         complain(format_args!("{}: {told}", self.config.name));
     }
@@ -204,7 +228,10 @@ impl<'a> Followed<'a> {
             return;
         }
         if let Err(error) = end_cut_off(&self.folder) {
-            complain(format_args!("error: {}: the history cannot be kept: {error}", self.config.name));
+            complain(format_args!(
+                "error: {}: the history cannot be kept: {error}",
+                self.config.name
+            ));
         }
     }
 }

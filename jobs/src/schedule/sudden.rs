@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use centinel_model::{
-    Amount, Evidence, FINDING_SCHEMA, Finding, FindingId, Positions, Verdict,
-};
+use centinel_model::{Amount, Evidence, FINDING_SCHEMA, Finding, FindingId, Positions, Verdict};
 use centinel_outlet::{Report, RuleSummary, TableFigures};
 
 use crate::config::SuddenChange;
@@ -15,7 +13,12 @@ const TITLE: &str = "Rows and totals of a table stay near those of past runs";
 const VERSION: &str = "1";
 
 /// Looks at the tables of a report beside those of past runs (oldest first), and adds what it finds to the report.
-pub fn judge(limits: &SuddenChange, past: &[&[TableFigures]], report: &mut Report, judged_at: &str) {
+pub fn judge(
+    limits: &SuddenChange,
+    past: &[&[TableFigures]],
+    report: &mut Report,
+    judged_at: &str,
+) {
     let past = &past[past.len().saturating_sub(limits.over)..];
     let mut findings = Vec::new();
     let mut young = BTreeSet::new();
@@ -28,7 +31,14 @@ pub fn judge(limits: &SuddenChange, past: &[&[TableFigures]], report: &mut Repor
             if measure.past.len() < limits.from {
                 young.insert((table.table.as_str(), measure.past.len()));
             } else if let Some((median, percent)) = measure.change() {
-                findings.push(finding(&table.table, &measure, median, percent, limits, judged_at));
+                findings.push(finding(
+                    &table.table,
+                    &measure,
+                    median,
+                    percent,
+                    limits,
+                    judged_at,
+                ));
             }
         }
     }
@@ -89,7 +99,9 @@ fn measures(limits: &SuddenChange, table: &TableFigures, before: &[&TableFigures
             // A total beyond 38 digits is no number to compare with.
             let total = |figures: &TableFigures| -> Option<Amount> {
                 let sums = figures.totals.get(column)?;
-                sums.0.get(currency).map_or(Some(Amount::default()), |sum| Amount::exact(sum).ok())
+                sums.0
+                    .get(currency)
+                    .map_or(Some(Amount::default()), |sum| Amount::exact(sum).ok())
             };
             let Some(now) = total(table) else { continue };
             measures.push(Measure {
@@ -231,7 +243,9 @@ mod tests {
 
     #[test]
     fn what_differs_more_than_declared_is_found() {
-        let past: Vec<_> = [100, 90, 110, 100].map(|rows| figures(rows, "1000.00")).into();
+        let past: Vec<_> = [100, 90, 110, 100]
+            .map(|rows| figures(rows, "1000.00"))
+            .into();
         let at = |rows, total| told(&judged(&past, figures(rows, total)));
         let one = |name: &str, change: &str| vec![(name.to_owned(), Some(change.to_owned()))];
         assert_eq!(at(100, "1000"), []);

@@ -45,7 +45,11 @@ fn fields_mean_what_cron_means() {
         ("0 0 29 2 *", "2029-01-01T00:00:00Z", &["2028-02-29T00:00:00Z"]),
     ];
     for (cron, until, expected) in table {
-        assert_eq!(between(cron, "UTC", "2026-11-21T23:59:59Z", until), expected, "{cron}");
+        assert_eq!(
+            between(cron, "UTC", "2026-11-21T23:59:59Z", until),
+            expected,
+            "{cron}"
+        );
     }
 }
 
@@ -63,7 +67,11 @@ fn what_is_no_expression_is_refused_with_a_remedy() {
         ("+5 0 * * *", "`+5` is no minute", "from 0 to 59"),
         ("*/0 0 * * *", "no step of a minute", "from 1 to 59"),
         ("5-1 0 * * *", "`5-1` runs backwards", "5-59,0-1"),
-        ("0 0 30 2 *", "no month of it has such a day", "correct the day"),
+        (
+            "0 0 30 2 *",
+            "no month of it has such a day",
+            "correct the day",
+        ),
         ("@often", "five fields, not 1", "30 2 * * *"),
     ] {
         let error = Cron::parse(text).unwrap_err();
@@ -75,32 +83,90 @@ fn what_is_no_expression_is_refused_with_a_remedy() {
 /// In Berlin clocks go from 02:00 to 03:00 on 2026-03-29, and from 03:00 back to 02:00 on 2026-10-25.
 #[test]
 fn an_hour_that_does_not_exist_is_made_up_for_and_one_that_comes_twice_counts_once() {
-    let spring = |cron| between(cron, "Europe/Berlin", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z");
-    assert_eq!(spring("30 2 * * *"), ["2026-03-29T01:00:00Z"], "at once after the gap");
-    assert_eq!(spring("0,30 2,3 * * *"), ["2026-03-29T01:00:00Z", "2026-03-29T01:30:00Z"]);
+    let spring = |cron| {
+        between(
+            cron,
+            "Europe/Berlin",
+            "2026-03-28T23:00:00Z",
+            "2026-03-29T22:00:00Z",
+        )
+    };
+    assert_eq!(
+        spring("30 2 * * *"),
+        ["2026-03-29T01:00:00Z"],
+        "at once after the gap"
+    );
+    assert_eq!(
+        spring("0,30 2,3 * * *"),
+        ["2026-03-29T01:00:00Z", "2026-03-29T01:30:00Z"]
+    );
     // Every hour is the passing of time: nothing is made up for.
     let hours = spring("30 * * * *");
     assert_eq!(hours.len(), 23);
-    assert_eq!(hours[1..3], ["2026-03-29T00:30:00Z", "2026-03-29T01:30:00Z"]);
+    assert_eq!(
+        hours[1..3],
+        ["2026-03-29T00:30:00Z", "2026-03-29T01:30:00Z"]
+    );
 
-    let autumn = |cron| between(cron, "Europe/Berlin", "2026-10-24T22:00:00Z", "2026-10-25T22:59:00Z");
-    assert_eq!(autumn("30 2 * * *"), ["2026-10-25T00:30:00Z"], "the first time");
+    let autumn = |cron| {
+        between(
+            cron,
+            "Europe/Berlin",
+            "2026-10-24T22:00:00Z",
+            "2026-10-25T22:59:00Z",
+        )
+    };
+    assert_eq!(
+        autumn("30 2 * * *"),
+        ["2026-10-25T00:30:00Z"],
+        "the first time"
+    );
     let hours = autumn("30 * * * *");
     assert_eq!(hours.len(), 25);
-    assert_eq!(hours[2..4], ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"]);
+    assert_eq!(
+        hours[2..4],
+        ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"]
+    );
     // Daily runs are never doubled and never left out, whatever clocks do.
-    let year = between("30 2 * * *", "Europe/Berlin", "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z");
+    let year = between(
+        "30 2 * * *",
+        "Europe/Berlin",
+        "2026-01-01T00:00:00Z",
+        "2027-01-01T00:00:00Z",
+    );
     assert_eq!(year.len(), 365);
 }
 
 #[test]
 fn zones_with_odd_habits_are_followed() {
     // Half an hour on Lord Howe; a whole day that Samoa left out; an hour that reached over midnight in St. John's.
-    let lord_howe = between("15 2 * * *", "Australia/Lord_Howe", "2026-10-03T12:00:00Z", "2026-10-04T12:00:00Z");
+    let lord_howe = between(
+        "15 2 * * *",
+        "Australia/Lord_Howe",
+        "2026-10-03T12:00:00Z",
+        "2026-10-04T12:00:00Z",
+    );
     assert_eq!(lord_howe, ["2026-10-03T15:30:00Z"]);
-    let samoa = between("0 8 * * *", "Pacific/Apia", "2011-12-29T12:00:00Z", "2011-12-31T12:00:00Z");
-    assert_eq!(samoa, ["2011-12-29T18:00:00Z", "2011-12-30T10:00:00Z", "2011-12-30T18:00:00Z"]);
-    let st_johns = between("30 23 * * *", "America/St_Johns", "2009-10-31T12:00:00Z", "2009-11-02T12:00:00Z");
+    let samoa = between(
+        "0 8 * * *",
+        "Pacific/Apia",
+        "2011-12-29T12:00:00Z",
+        "2011-12-31T12:00:00Z",
+    );
+    assert_eq!(
+        samoa,
+        [
+            "2011-12-29T18:00:00Z",
+            "2011-12-30T10:00:00Z",
+            "2011-12-30T18:00:00Z"
+        ]
+    );
+    let st_johns = between(
+        "30 23 * * *",
+        "America/St_Johns",
+        "2009-10-31T12:00:00Z",
+        "2009-11-02T12:00:00Z",
+    );
     assert_eq!(st_johns.len(), 2, "{st_johns:?}");
 }
 
@@ -116,20 +182,42 @@ fn timing(cron: &str, missed: Missed, differs: bool) -> Timing {
 #[test]
 fn missed_runs_are_caught_up_with_or_skipped_as_declared() {
     let (last, now) = (time("2026-11-20T02:30:00Z"), time("2026-11-23T02:30:20Z"));
-    let texts = |times: &[Timestamp]| -> Vec<String> { times.iter().map(|at| at.to_string()[..10].to_owned()).collect() };
+    let texts = |times: &[Timestamp]| -> Vec<String> {
+        times
+            .iter()
+            .map(|at| at.to_string()[..10].to_owned())
+            .collect()
+    };
     let at = |missed, differs, now| {
         let Due { run, skipped } = due(&timing("30 2 * * *", missed, differs), last, now);
         (texts(&run), texts(&skipped))
     };
-    let days = |days: &[&str]| -> Vec<String> { days.iter().map(|day| format!("2026-11-{day}")).collect() };
-    assert_eq!(at(Missed::CatchUp, true, now), (days(&["21", "22", "23"]), days(&[])));
+    let days = |days: &[&str]| -> Vec<String> {
+        days.iter().map(|day| format!("2026-11-{day}")).collect()
+    };
+    assert_eq!(
+        at(Missed::CatchUp, true, now),
+        (days(&["21", "22", "23"]), days(&[]))
+    );
     // The same snapshot again would tell nothing new.
-    assert_eq!(at(Missed::CatchUp, false, now), (days(&["23"]), days(&["21", "22"])));
-    assert_eq!(at(Missed::Skip, true, now), (days(&["23"]), days(&["21", "22"])));
+    assert_eq!(
+        at(Missed::CatchUp, false, now),
+        (days(&["23"]), days(&["21", "22"]))
+    );
+    assert_eq!(
+        at(Missed::Skip, true, now),
+        (days(&["23"]), days(&["21", "22"]))
+    );
     let late = now.plus(Duration::seconds(120));
-    assert_eq!(at(Missed::Skip, true, late), (days(&[]), days(&["21", "22", "23"])));
+    assert_eq!(
+        at(Missed::Skip, true, late),
+        (days(&[]), days(&["21", "22", "23"]))
+    );
     // A clock that went back makes nothing due.
-    assert_eq!(at(Missed::CatchUp, true, time("2026-11-01T00:00:00Z")), (days(&[]), days(&[])));
+    assert_eq!(
+        at(Missed::CatchUp, true, time("2026-11-01T00:00:00Z")),
+        (days(&[]), days(&[]))
+    );
 }
 
 #[test]
@@ -155,7 +243,13 @@ struct Sets {
 
 impl Sets {
     fn text(&self) -> String {
-        let list = |numbers: &[u32]| numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+        let list = |numbers: &[u32]| {
+            numbers
+                .iter()
+                .map(u32::to_string)
+                .collect::<Vec<_>>()
+                .join(",")
+        };
         let field = |numbers: &Option<Vec<u32>>| numbers.as_deref().map_or("*".to_owned(), list);
         format!(
             "{} {} {} * {}",
@@ -174,7 +268,10 @@ impl Sets {
             (Some(day), Some(weekday)) => day || weekday,
             (day, weekday) => day.unwrap_or(true) && weekday.unwrap_or(true),
         };
-        let right_hour = self.hours.as_ref().is_none_or(|hours| hours.contains(&local.hour()));
+        let right_hour = self
+            .hours
+            .as_ref()
+            .is_none_or(|hours| hours.contains(&local.hour()));
         right_day && right_hour && self.minutes.contains(&local.minute())
     }
 
@@ -204,7 +301,10 @@ impl Sets {
             }
             newest = newest.max(shown);
         }
-        due.into_iter().map(Timestamp).filter(|at| *at > after && *at <= until).collect()
+        due.into_iter()
+            .map(Timestamp)
+            .filter(|at| *at > after && *at <= until)
+            .collect()
     }
 }
 
@@ -219,7 +319,12 @@ fn sets() -> impl Strategy<Value = Sets> {
     let weekdays = prop::option::weighted(0.3, some_of(6, 0));
     (some_of(59, 0), hours, days, weekdays).prop_map(|(minutes, hours, days, weekdays)| {
         // All hours by their numbers would mean every hour.
-        Sets { minutes, hours, days, weekdays }
+        Sets {
+            minutes,
+            hours,
+            days,
+            weekdays,
+        }
     })
 }
 
@@ -240,7 +345,10 @@ fn moments() -> impl Strategy<Value = (Tz, Timestamp)> {
         ("America/Havana", "2026-03-08T05:00:00Z"),
     ];
     (prop::sample::select(known.to_vec()), -2_000i64..2_000).prop_map(|((name, at), minutes)| {
-        (zone(name), Timestamp(time(at).0 + minutes * 60_000_000 + 17))
+        (
+            zone(name),
+            Timestamp(time(at).0 + minutes * 60_000_000 + 17),
+        )
     })
 }
 

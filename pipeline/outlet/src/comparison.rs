@@ -54,7 +54,11 @@ impl Comparison {
         };
         let doubts = Doubts::of(report);
         let absent: Vec<bool> = earlier.iter().map(|old| !now.contains(&old.id)).collect();
-        for (old, _) in earlier.into_iter().zip(absent).filter(|(_, absent)| *absent) {
+        for (old, _) in earlier
+            .into_iter()
+            .zip(absent)
+            .filter(|(_, absent)| *absent)
+        {
             match doubts.about(&old) {
                 Some(reason) => comparison.unsure.push((old, reason)),
                 None => comparison.gone.push(old),
@@ -95,7 +99,10 @@ impl<'a> Doubts<'a> {
         };
         for problem in &report.could_not_judge {
             let rule = problem.rule.as_deref();
-            match (rule.map(|rule| doubts.by_rule.get_mut(rule)), &problem.entity_key) {
+            match (
+                rule.map(|rule| doubts.by_rule.get_mut(rule)),
+                &problem.entity_key,
+            ) {
                 (None, _) => doubts.of_all = true,
                 (Some(None), _) => {}
                 (Some(Some(rule)), None) => rule.of_all = true,
@@ -160,7 +167,9 @@ pub fn read_findings(lines: impl BufRead) -> io::Result<Vec<EarlierFinding>> {
     }
     match whole {
         true => Ok(found),
-        false => Err(io::Error::other("it was cut short: its last line is no summary")),
+        false => Err(io::Error::other(
+            "it was cut short: its last line is no summary",
+        )),
     }
 }
 
@@ -200,7 +209,10 @@ mod tests {
         };
         Report {
             rules: vec![summary("a"), summary("b")],
-            findings: findings.iter().map(|(rule, key)| finding(rule, key)).collect(),
+            findings: findings
+                .iter()
+                .map(|(rule, key)| finding(rule, key))
+                .collect(),
             ..Report::default()
         }
     }
@@ -236,7 +248,14 @@ mod tests {
 
     #[test]
     fn what_could_not_be_judged_is_not_gone() {
-        let before = || earlier(&report(&[("a", "E1"), ("a", "E2"), ("b", "E1"), ("c", "E1")]));
+        let before = || {
+            earlier(&report(&[
+                ("a", "E1"),
+                ("a", "E2"),
+                ("b", "E1"),
+                ("c", "E1"),
+            ]))
+        };
         let unjudged = |rule: Option<&str>, key: Option<&str>| CouldNotJudge {
             rule: rule.map(str::to_owned),
             entity_key: key.map(str::to_owned),
@@ -245,10 +264,13 @@ mod tests {
         let unsure = |now: &Report| -> Vec<(String, String, &'static str)> {
             let compared = Comparison::of(now, "then".into(), before());
             let shown = compared.unsure.into_iter();
-            shown.map(|(old, why)| (old.rule, old.entity_key, why)).collect()
+            shown
+                .map(|(old, why)| (old.rule, old.entity_key, why))
+                .collect()
         };
         let not_asked = ("c".to_owned(), "E1".to_owned(), "the rule was not asked");
-        let doubt = |rule: &str, key: &str| (rule.to_owned(), key.to_owned(), "it could not be judged");
+        let doubt =
+            |rule: &str, key: &str| (rule.to_owned(), key.to_owned(), "it could not be judged");
 
         assert_eq!(unsure(&report(&[])), [not_asked.clone()]);
         let mut now = report(&[]);
@@ -257,7 +279,10 @@ mod tests {
         assert_eq!(unsure(&now), [doubt("a", "E2"), not_asked.clone()]);
         // More than are listed: it may be any.
         now.rules[0].could_not_judge = 2;
-        assert_eq!(unsure(&now), [doubt("a", "E1"), doubt("a", "E2"), not_asked.clone()]);
+        assert_eq!(
+            unsure(&now),
+            [doubt("a", "E1"), doubt("a", "E2"), not_asked.clone()]
+        );
         now.could_not_judge = vec![unjudged(Some("b"), None)];
         now.rules[0].could_not_judge = 0;
         assert_eq!(unsure(&now), [doubt("b", "E1"), not_asked.clone()]);

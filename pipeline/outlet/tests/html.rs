@@ -38,7 +38,9 @@ fn report(findings: usize) -> Report {
             at_risk: at_risk(),
             ..RuleSummary::default()
         }],
-        findings: (0..findings).map(|place| finding(HOSTILE, &format!("{HOSTILE}{place}"))).collect(),
+        findings: (0..findings)
+            .map(|place| finding(HOSTILE, &format!("{HOSTILE}{place}")))
+            .collect(),
         in_flight: vec![InFlight {
             rule: hostile(),
             entity_key: hostile(),
@@ -119,7 +121,11 @@ fn page(report: &Report, around: &Surroundings) -> String {
 /// Every tag of a page that is opened and closed in order.
 fn tags(page: &str) -> Vec<String> {
     let (mut open, mut seen) = (Vec::new(), Vec::new());
-    for part in page.split('<').skip(1).filter(|part| !part.starts_with('!')) {
+    for part in page
+        .split('<')
+        .skip(1)
+        .filter(|part| !part.starts_with('!'))
+    {
         let (tag, _) = part.split_once('>').unwrap();
         let name = tag.split_whitespace().next().unwrap();
         match name.strip_prefix('/') {
@@ -137,7 +143,11 @@ fn tags(page: &str) -> Vec<String> {
 fn whatever_is_in_the_data_is_shown_as_text() {
     let page = page(&report(3), &around(4));
     assert!(!page.contains("<img"), "a value became an element");
-    assert!(page.matches(ESCAPED).count() > 30, "{}", page.matches(ESCAPED).count());
+    assert!(
+        page.matches(ESCAPED).count() > 30,
+        "{}",
+        page.matches(ESCAPED).count()
+    );
     let all = tags(&page);
     for tag in ["script", "img", "link", "iframe", "object"] {
         assert!(!all.iter().any(|seen| seen == tag), "{tag}");
@@ -149,7 +159,10 @@ fn whatever_is_in_the_data_is_shown_as_text() {
 #[test]
 fn long_lists_are_capped_and_say_how_long_they_are() {
     let page = page(&report(501), &around(0));
-    assert!(page.contains("450 more of 500 are not shown here"), "findings of a rule");
+    assert!(
+        page.contains("450 more of 500 are not shown here"),
+        "findings of a rule"
+    );
     assert!(page.contains("1499 more of 1500"), "in flight");
     assert!(page.contains("1 of 3 rows are shown"), "evidence");
     assert!(page.len() < 400_000, "{}", page.len());

@@ -70,7 +70,11 @@ fn nothing_is_found_on_a_healthy_platform_whenever_it_is_looked_at() {
             let report = judged(&taken);
             let what = format!("seed {seed}, {style:?}, {seconds} s before the end");
             assert_eq!(reasons(&report), "", "{what}");
-            assert!(report.findings.is_empty(), "{what}: {:#?}", report.findings[0]);
+            assert!(
+                report.findings.is_empty(),
+                "{what}: {:#?}",
+                report.findings[0]
+            );
             assert_eq!(report.exit_status(Severity::Info), 0, "{what}");
         }
     }
@@ -91,7 +95,10 @@ fn delays_up_to_the_full_settle_time_are_no_fault_of_the_data() {
 
 /// The texts of a row's columns.
 fn row(rows: &RecordBatch, row: usize, names: &[&str]) -> Vec<String> {
-    names.iter().map(|name| texts(rows, name).value(row).to_owned()).collect()
+    names
+        .iter()
+        .map(|name| texts(rows, name).value(row).to_owned())
+        .collect()
 }
 
 /// The first row for which this column has a value and that column this text.
@@ -120,19 +127,34 @@ fn set_back(rows: &RecordBatch, name: &str, row: usize) -> RecordBatch {
     let new: Int64Array = times
         .iter()
         .enumerate()
-        .map(|(place, time)| time.map(|time| if place == row { time - 86_400 * SECOND } else { time }))
+        .map(|(place, time)| {
+            time.map(|time| {
+                if place == row {
+                    time - 86_400 * SECOND
+                } else {
+                    time
+                }
+            })
+        })
         .collect();
     let new = cast(&new, old.data_type()).unwrap();
     with_column(rows, name, Some(new))
 }
 
 fn without(rows: &RecordBatch, row: usize) -> RecordBatch {
-    let parts = [rows.slice(0, row), rows.slice(row + 1, rows.num_rows() - row - 1)];
+    let parts = [
+        rows.slice(0, row),
+        rows.slice(row + 1, rows.num_rows() - row - 1),
+    ];
     concat_batches(&rows.schema(), &parts).unwrap()
 }
 
 /// One row once more at the end, changed.
-fn once_more(rows: &RecordBatch, row: usize, change: impl Fn(RecordBatch) -> RecordBatch) -> RecordBatch {
+fn once_more(
+    rows: &RecordBatch,
+    row: usize,
+    change: impl Fn(RecordBatch) -> RecordBatch,
+) -> RecordBatch {
     let added = change(rows.slice(row, 1));
     let added = RecordBatch::try_new(rows.schema(), added.columns().to_vec()).unwrap();
     concat_batches(&rows.schema(), [rows, &added]).unwrap()
@@ -225,23 +247,47 @@ fn spoilt_entries_cash_outs_and_bills_are_found() {
         (judged(&taken), rows)
     };
     let second = |report: &Report, rule: &str| -> BTreeSet<String> {
-        keys_of(report, rule).into_iter().map(|key| key[1].clone()).collect()
+        keys_of(report, rule)
+            .into_iter()
+            .map(|key| key[1].clone())
+            .collect()
     };
     let (report, rows) = spoilt("accounting_entry", &|rows| once_more(rows, 7, |row| row));
-    assert_eq!(second(&report, "entry-number-is-unique"), row(&rows, 7, &["entry_no"]).into_iter().collect());
+    assert_eq!(
+        second(&report, "entry-number-is-unique"),
+        row(&rows, 7, &["entry_no"]).into_iter().collect()
+    );
     let (report, rows) = spoilt("accounting_entry", &|rows| set_back(rows, "booked_at", 7));
-    assert_eq!(second(&report, "booked-after-settled"), row(&rows, 7, &["entry_no"]).into_iter().collect());
+    assert_eq!(
+        second(&report, "booked-after-settled"),
+        row(&rows, 7, &["entry_no"]).into_iter().collect()
+    );
     let (report, rows) = spoilt("cash_out", &|rows| set_back(rows, "sent_at", 7));
-    let first: BTreeSet<String> = keys_of(&report, "sent-after-settled").into_iter().map(|key| key[0].clone()).collect();
+    let first: BTreeSet<String> = keys_of(&report, "sent-after-settled")
+        .into_iter()
+        .map(|key| key[0].clone())
+        .collect();
     assert_eq!(first, row(&rows, 7, &["cash_out_no"]).into_iter().collect());
-    let (report, rows) = spoilt("billing", &|rows| hundredfold(rows, "fee_base", &vec![true; rows.num_rows()]));
-    let merchants: BTreeSet<String> = texts(&rows, "merchant_no").iter().flatten().map(str::to_owned).collect();
-    let first: BTreeSet<String> = keys_of(&report, "bill-amounts-fit-their-unit").into_iter().map(|key| key[0].clone()).collect();
+    let (report, rows) = spoilt("billing", &|rows| {
+        hundredfold(rows, "fee_base", &vec![true; rows.num_rows()])
+    });
+    let merchants: BTreeSet<String> = texts(&rows, "merchant_no")
+        .iter()
+        .flatten()
+        .map(str::to_owned)
+        .collect();
+    let first: BTreeSet<String> = keys_of(&report, "bill-amounts-fit-their-unit")
+        .into_iter()
+        .map(|key| key[0].clone())
+        .collect();
     assert_eq!(first, merchants);
 }
 
 fn keys_of(report: &Report, rule: &str) -> BTreeSet<Vec<String>> {
-    let found = report.findings.iter().filter(|finding| finding.rule == rule);
+    let found = report
+        .findings
+        .iter()
+        .filter(|finding| finding.rule == rule);
     found
         .map(|finding| finding.key.iter().map(|(_, value)| value.clone()).collect())
         .collect()
@@ -252,7 +298,10 @@ fn in_second_hour(rows: &RecordBatch, name: &str) -> Vec<bool> {
     let start = SimulationParameters::default().start + 3_600 * SECOND;
     let times = cast(rows.column_by_name(name).unwrap(), &DataType::Int64).unwrap();
     let times = times.as_primitive::<Int64Type>();
-    times.iter().map(|time| time.is_some_and(|time| time >= start)).collect()
+    times
+        .iter()
+        .map(|time| time.is_some_and(|time| time >= start))
+        .collect()
 }
 
 fn hundredfold(rows: &RecordBatch, name: &str, which: &[bool]) -> RecordBatch {
@@ -268,10 +317,19 @@ fn hundredfold(rows: &RecordBatch, name: &str, which: &[bool]) -> RecordBatch {
 }
 
 /// The merchants with such rows, each with the hours in which they lie.
-fn merchants_of(rows: &RecordBatch, late: &[bool], counts: impl Fn(usize) -> bool) -> BTreeSet<Vec<String>> {
+fn merchants_of(
+    rows: &RecordBatch,
+    late: &[bool],
+    counts: impl Fn(usize) -> bool,
+) -> BTreeSet<Vec<String>> {
     let merchants = texts(rows, "merchant_no");
     let places = (0..rows.num_rows()).filter(|place| late[*place] && counts(*place));
     places
-        .map(|place| vec![merchants.value(place).to_owned(), "2026-11-22T09:00:00Z".to_owned()])
+        .map(|place| {
+            vec![
+                merchants.value(place).to_owned(),
+                "2026-11-22T09:00:00Z".to_owned(),
+            ]
+        })
         .collect()
 }

@@ -286,7 +286,8 @@ fn what_stands_in_a_message_steers_no_terminal() {
 /// What an audit says, changed so, gives one problem in its line.
 #[test]
 fn mistakes_in_audits_are_told_with_their_line_and_remedy() {
-    const AUDIT: &str = "centinel = \"config/1\"\n[audits.nightly]\nsnapshot = \"lake\"\ncron = \"@daily\"\n";
+    const AUDIT: &str =
+        "centinel = \"config/1\"\n[audits.nightly]\nsnapshot = \"lake\"\ncron = \"@daily\"\n";
     #[rustfmt::skip]
     let table = [
         ("cron = \"@daily\"", "", 2, "audit `nightly` has no `cron`", "add `cron = "),

@@ -121,7 +121,14 @@ pub(super) fn accepted(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         let (finding, why) = (&accepted.finding, &accepted.acceptance);
         let money = money(&finding.amount, &finding.currency).unwrap_or_default();
         let key = pairs(&finding.key);
-        let cells = [finding.rule.as_str(), &key, &money, &why.reason, &why.by, &why.until];
+        let cells = [
+            finding.rule.as_str(),
+            &key,
+            &money,
+            &why.reason,
+            &why.by,
+            &why.until,
+        ];
         page.row("td", &cells)?;
     }
     page.end()?;
@@ -176,7 +183,10 @@ pub(super) fn in_flight(page: &mut Page<'_>, report: &Report) -> io::Result<()> 
     page.row("th", &["rule", "key", "amount", "a finding at"])?;
     for each in report.in_flight.iter().take(MOST_LINES) {
         let money = money(&each.amount, &each.currency).unwrap_or_default();
-        page.row("td", &[&each.rule, &pairs(&each.key), &money, &each.confirmed_at])?;
+        page.row(
+            "td",
+            &[&each.rule, &pairs(&each.key), &money, &each.confirmed_at],
+        )?;
     }
     page.end()?;
     page.end()?;

@@ -47,11 +47,7 @@ pub struct PastRun {
 }
 
 /// Writes the whole page.
-pub fn write_html(
-    report: &Report,
-    around: &Surroundings,
-    out: &mut dyn Write,
-) -> io::Result<()> {
+pub fn write_html(report: &Report, around: &Surroundings, out: &mut dyn Write) -> io::Result<()> {
     let mut page = Page::new(out)?;
     page.begin("html", &[("lang", "en")])?;
     head(&mut page, &around.title)?;
@@ -121,16 +117,28 @@ fn summary(page: &mut Page<'_>, report: &Report, around: &Surroundings) -> io::R
     }
     if let Some(comparison) = &around.comparison {
         card(page, &comparison.new.len().to_string(), "new")?;
-        card(page, &comparison.still_there.len().to_string(), "still there")?;
+        card(
+            page,
+            &comparison.still_there.len().to_string(),
+            "still there",
+        )?;
         card(page, &comparison.gone.len().to_string(), "gone")?;
         if !comparison.unsure.is_empty() {
-            card(page, &comparison.unsure.len().to_string(), "not known to be gone")?;
+            card(
+                page,
+                &comparison.unsure.len().to_string(),
+                "not known to be gone",
+            )?;
         }
     }
     card(page, &report.accepted.len().to_string(), "accepted")?;
     let in_flight: u64 = report.rules.iter().map(|rule| rule.in_flight).sum();
     card(page, &in_flight.to_string(), "in flight")?;
-    card(page, &report.could_not_judge.len().to_string(), "could not judge")?;
+    card(
+        page,
+        &report.could_not_judge.len().to_string(),
+        "could not judge",
+    )?;
     page.end()
 }
 
@@ -193,7 +201,11 @@ fn over_time(page: &mut Page<'_>, report: &Report, around: &Surroundings) -> io:
         Bar { told, value, class }
     });
     let span = format!("{} runs, the first {}", past.len() + 1, past[0].at);
-    plot(page, &format!("Findings: {span}"), &bars.collect::<Vec<_>>())?;
+    plot(
+        page,
+        &format!("Findings: {span}"),
+        &bars.collect::<Vec<_>>(),
+    )?;
     let currencies: BTreeSet<&String> = runs().flat_map(|(_, run)| run.at_risk.0.keys()).collect();
     for currency in currencies {
         let bars = runs().map(|(index, run)| {
@@ -302,7 +314,10 @@ fn remarks(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
             let totals: Vec<String> = totals
                 .map(|(column, sum)| format!("{column}: {}", sum.shown()))
                 .collect();
-            page.row("td", &[&table.table, &table.rows.to_string(), &totals.join("; ")])?;
+            page.row(
+                "td",
+                &[&table.table, &table.rows.to_string(), &totals.join("; ")],
+            )?;
         }
         page.end()?;
         page.end()?;

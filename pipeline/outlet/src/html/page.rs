@@ -116,7 +116,8 @@ mod tests {
         page.text(hostile).expect("written");
         page.finish().expect("written");
         let text = String::from_utf8(bytes).expect("text");
-        let escaped = "&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&quot; onload=&quot;x\u{fffd}\u{fffd}";
+        let escaped =
+            "&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&quot; onload=&quot;x\u{fffd}\u{fffd}";
         let whole = format!("<!DOCTYPE html>\n<p title=\"{escaped}\">{escaped}</p>\n");
         assert_eq!(text, whole);
     }

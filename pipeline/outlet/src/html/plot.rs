@@ -30,7 +30,10 @@ pub(super) fn plot(page: &mut Page<'_>, title: &str, bars: &[Bar]) -> io::Result
     page.element("figcaption", &[], title)?;
     let view = format!("0 0 {WIDTH} {HEIGHT}");
     let (role, label) = ("img", title);
-    page.begin("svg", &[("viewBox", &view), ("role", role), ("aria-label", label)])?;
+    page.begin(
+        "svg",
+        &[("viewBox", &view), ("role", role), ("aria-label", label)],
+    )?;
     for (index, (bar, units)) in bars.iter().zip(units).enumerate() {
         let (height, class) = match units {
             Some(units) => (height(units, most), bar.class),
