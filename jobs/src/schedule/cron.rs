@@ -134,7 +134,10 @@ impl Cron {
             return Vec::new();
         };
         // The day before, as its last hour may come again after this one has begun.
-        let begin = begin.with_timezone(&zone).date_naive() - Days::new(1);
+        let today = begin.with_timezone(&zone).date_naive();
+        let Some(begin) = today.checked_sub_days(Days::new(1)) else {
+            return Vec::new();
+        };
         let mut due = BTreeSet::new();
         let mut enough = false;
         for ahead in 0..MOST_DAYS {

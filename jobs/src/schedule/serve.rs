@@ -10,7 +10,7 @@ use std::time::{Duration as StdDuration, Instant};
 use centinel_model::Timestamp;
 
 use super::due::due;
-use super::history::{Event, History, add};
+use super::history::{Event, History, Outcome, add};
 use super::list;
 use super::run::{end_cut_off, folder_of};
 use crate::config::{AuditConfig, Config};
@@ -64,7 +64,6 @@ fn end(audits: &mut [Followed<'_>]) -> Status {
     for audit in audits.iter_mut() {
         audit.reap();
         if let Some(child) = &audit.child {
-            status = Status::CouldNotJudge;
             complain(format_args!("{}: stopping the run", audit.config.name));
             tell_to_stop(child);
         }
@@ -76,7 +75,11 @@ fn end(audits: &mut [Followed<'_>]) -> Status {
                 let _ = child.kill();
             }
         }
-        audits.iter_mut().for_each(Followed::reap);
+        for outcome in audits.iter_mut().filter_map(Followed::reap) {
+            if outcome != Outcome::Finished {
+                status = Status::CouldNotJudge;
+            }
+        }
         std::thread::sleep(LOOK / 4);
     }
     status
@@ -201,21 +204,21 @@ impl<'a> Followed<'a> {
             .next_after(last, self.config.timing.zone);
     }
 
-    /// Looks whether the run has ended, and says what became of it.
-    fn reap(&mut self) {
-        let Some(child) = &mut self.child else { return };
-        let ended = match child.try_wait() {
-            Ok(None) => return,
+    /// Looks whether the run has ended, says what became of it and returns how it ended.
+    fn reap(&mut self) -> Option<Outcome> {
+        let ended = match self.child.as_mut()?.try_wait() {
+            Ok(None) => return None,
             Ok(Some(status)) => status.to_string(),
             Err(error) => error.to_string(),
         };
         self.child = None;
         self.tell_cut_off();
-        let last = History::read(&self.folder)
-            .ok()
-            .and_then(|mut history| history.runs.pop());
-        let told = last.map_or(ended, |run| list::told(&run));
+        let history = History::read(&self.folder).ok();
+        let last = history.and_then(|mut history| history.runs.pop());
+        let told = last.as_ref().map_or(ended, list::told);
         complain(format_args!("{}: {told}", self.config.name));
+        let outcome = last.and_then(|run| Some(run.ended?.outcome));
+        Some(outcome.unwrap_or(Outcome::CutOff))
     }
 
     /// Says in the history of runs that ended without a word that they were cut off.

@@ -1,9 +1,10 @@
 //! Row counts and totals that suddenly differ from those of past runs. Pure: the figures are arguments.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use centinel_model::{Amount, Evidence, FINDING_SCHEMA, Finding, FindingId, Positions, Verdict};
-use centinel_outlet::{Report, RuleSummary, TableFigures};
+use centinel_outlet::{CouldNotJudge, Report, RuleSummary, TableFigures};
 
 use crate::config::SuddenChange;
 
@@ -30,15 +31,18 @@ pub fn judge(
         for measure in measures(limits, table, &before) {
             if measure.past.len() < limits.from {
                 young.insert((table.table.as_str(), measure.past.len()));
-            } else if let Some((median, percent)) = measure.change() {
-                findings.push(finding(
-                    &table.table,
-                    &measure,
-                    median,
-                    percent,
-                    limits,
-                    judged_at,
-                ));
+                continue;
+            }
+            match measure.change() {
+                Ok(None) => {}
+                Ok(Some(change)) => {
+                    findings.push(finding(&table.table, &measure, change, limits, judged_at));
+                }
+                Err(TooLarge) => report.could_not_judge.push(CouldNotJudge {
+                    rule: Some(RULE.into()),
+                    entity_key: Some(table.table.clone()),
+                    reason: format!("{}: it has too many digits to be compared", measure.name),
+                }),
             }
         }
     }
@@ -54,6 +58,9 @@ pub fn judge(
         severity: Some(limits.severity),
         rows_checked: report.tables.iter().map(|table| table.rows).sum(),
         findings: findings.len() as u64,
+        could_not_judge: (report.could_not_judge.iter())
+            .filter(|problem| problem.rule.as_deref() == Some(RULE))
+            .count() as u64,
         ..RuleSummary::default()
     });
     report.findings.extend(findings);
@@ -64,7 +71,8 @@ pub fn judge(
 struct Measure {
     /// Such as `rows`, or `total of amount in CNY`.
     name: String,
-    now: Amount,
+    /// None where it has more than 38 digits.
+    now: Option<Amount>,
     past: Vec<Amount>,
     /// The most it may differ from the median, in percent of it.
     limit: u64,
@@ -79,7 +87,7 @@ fn measures(limits: &SuddenChange, table: &TableFigures, before: &[&TableFigures
     if let Some(limit) = limits.rows_percent {
         measures.push(Measure {
             name: "rows".into(),
-            now: whole(table.rows),
+            now: Some(whole(table.rows)),
             past: before.iter().map(|figures| whole(figures.rows)).collect(),
             limit,
         });
@@ -96,17 +104,16 @@ fn measures(limits: &SuddenChange, table: &TableFigures, before: &[&TableFigures
     }
     for (column, currencies) in names {
         for currency in currencies {
-            // A total beyond 38 digits is no number to compare with.
             let total = |figures: &TableFigures| -> Option<Amount> {
                 let sums = figures.totals.get(column)?;
+                let none = Some(Amount::default());
                 sums.0
                     .get(currency)
-                    .map_or(Some(Amount::default()), |sum| Amount::exact(sum).ok())
+                    .map_or(none, |sum| Amount::exact(sum).ok())
             };
-            let Some(now) = total(table) else { continue };
             measures.push(Measure {
                 name: format!("total of {column} in {currency}"),
-                now,
+                now: total(table),
                 past: before.iter().filter_map(|figures| total(figures)).collect(),
                 limit,
             });
@@ -115,28 +122,48 @@ fn measures(limits: &SuddenChange, table: &TableFigures, before: &[&TableFigures
     measures
 }
 
+/// Numbers that cannot be computed with exactly.
+struct TooLarge;
+
+/// How far a number is from what is usual.
+struct Change {
+    now: Amount,
+    median: Amount,
+    /// In whole percent of the median; none where that is zero.
+    percent: Option<i128>,
+}
+
 impl Measure {
-    /// The median of the past and by how many percent of it now differs, where that is more than it may.
-    fn change(&self) -> Option<(Amount, Option<i128>)> {
+    /// How far it is from the median of the past, where that is further than it may be.
+    fn change(&self) -> Result<Option<Change>, TooLarge> {
         let mut past = self.past.clone();
-        past.sort_by(|left, right| left.partial_cmp(right).unwrap_or(std::cmp::Ordering::Equal));
-        let median = *past.get(past.len().saturating_sub(1) / 2)?;
-        let negative = Amount {
-            units: median.units.checked_neg()?,
-            ..median
+        past.sort_by(|left, right| left.partial_cmp(right).unwrap_or(Ordering::Equal));
+        let Some(median) = past.get(past.len().saturating_sub(1) / 2) else {
+            return Ok(None);
         };
-        let difference = self.now.checked_add(negative)?.absolute()?;
-        let share = |amount: Amount, times: i128| {
+        self.beyond(*median).ok_or(TooLarge)
+    }
+
+    /// None where the numbers are too large.
+    fn beyond(&self, median: Amount) -> Option<Option<Change>> {
+        let times = |amount: Amount, factor: i128| {
             Some(Amount {
-                units: amount.units.checked_mul(times)?,
+                units: amount.units.checked_mul(factor)?,
                 ..amount
             })
         };
-        let allowed = share(median.absolute()?, i128::from(self.limit))?;
-        if share(difference, 100)? <= allowed {
-            return None;
+        let now = self.now?;
+        let difference = now.checked_add(times(median, -1)?)?.absolute()?;
+        let allowed = times(median.absolute()?, i128::from(self.limit))?;
+        if times(difference, 100)? <= allowed {
+            return Some(None);
         }
-        Some((median, percent(difference, median)))
+        let percent = percent(difference, median);
+        Some(Some(Change {
+            now,
+            median,
+            percent,
+        }))
     }
 }
 
@@ -155,16 +182,16 @@ fn percent(difference: Amount, median: Amount) -> Option<i128> {
 fn finding(
     table: &str,
     measure: &Measure,
-    median: Amount,
-    percent: Option<i128>,
+    change: Change,
     limits: &SuddenChange,
     judged_at: &str,
 ) -> Finding {
+    let percent = change.percent.map(|percent| percent.to_string());
     let shown = [
-        ("now", Some(measure.now.to_string())),
-        ("median", Some(median.to_string())),
+        ("now", Some(change.now.to_string())),
+        ("median", Some(change.median.to_string())),
         ("past_runs", Some(measure.past.len().to_string())),
-        ("change_percent", percent.map(|percent| percent.to_string())),
+        ("change_percent", percent),
         ("limit_percent", Some(measure.limit.to_string())),
     ];
     let row = shown.map(|(name, value)| (name.to_owned(), value));
@@ -274,6 +301,17 @@ mod tests {
         assert_eq!(report.notes.len(), 1, "{:?}", report.notes);
         assert!(report.notes[0].contains("payment is not judged before there are 3"));
         assert_eq!(report.rules[0].rule, RULE);
+    }
+
+    #[test]
+    fn a_total_that_cannot_be_compared_is_not_clean() {
+        let past: Vec<_> = (0..3).map(|_| figures(100, "1000")).collect();
+        for total in ["more than 38 digits".to_owned(), "9".repeat(38)] {
+            let report = judged(&past, figures(100, &total));
+            assert_eq!(told(&report), []);
+            assert_eq!(report.could_not_judge.len(), 1, "{total}");
+            assert_eq!(report.exit_status(Severity::Error), 3);
+        }
     }
 
     #[test]
