@@ -15,13 +15,13 @@ use data_fixtures::{KeyStyle, SECOND, SimulationParameters, Table};
 
 use super::taken::*;
 
-/// Slow enough that payments come in two hours.
+/// Slow enough that payments come in two hours, most of them in the first.
 fn healthy(seed: u64) -> SimulationParameters {
     SimulationParameters {
         seed,
         orders: 2_500,
         orders_per_second: 1,
-        start: SimulationParameters::default().start + 2_700 * SECOND,
+        start: SimulationParameters::default().start + 1_800 * SECOND,
         merchants: 40,
         ..SimulationParameters::default()
     }
