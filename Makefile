@@ -41,6 +41,8 @@ check: setup ## Check the format, the code, the rules and the rules' tests
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 	$(CENTINEL) rules check
 	$(CENTINEL) rules test
+	$(CENTINEL) rules check --rules sql-rules/quality
+	$(CENTINEL) rules test --rules sql-rules/quality
 
 bench: bench-stages bench-detection bench-audit bench-kafka bench-latency ## Measure all speeds on this machine
 

@@ -5,17 +5,21 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use centinel_catalog::Catalog;
 use centinel_engine::EngineError;
 use centinel_engine::archive::{ArchiveCut, audit_archive};
 use centinel_engine::audit::{AuditOptions, Cut, Progress, Snapshot, Stage, audit};
 use centinel_model::{Severity, Timestamp};
-use centinel_outlet::{Report, write_jsonl, write_junit, write_table};
+use centinel_outlet::{Report, Surroundings, write_html, write_jsonl, write_junit, write_table};
 use centinel_rules::{Rule, Status as Trust};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::baseline::Baseline;
+use crate::check::refuse;
+use crate::detect::wall_clock;
 use crate::exit::Status;
 use crate::folders::Folders;
 use crate::printer::complain;
@@ -48,6 +52,12 @@ pub struct AuditArguments {
     /// Where to write; standard output by default
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Write the report as one HTML file, too
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Known findings that a person accepted: shown, but not in the exit status
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
     /// The moment as of which to judge, such as 2026-11-22T08:00:00Z; by default the earliest cut of the
     /// tables in the snapshot's manifest.json
     #[arg(long, value_name = "TIME", value_parser = Timestamp::parse, conflicts_with = "at_rest")]
@@ -87,17 +97,27 @@ pub fn run(arguments: &AuditArguments) -> ExitCode {
             return Status::WrongUsage.into();
         }
     };
+    let baseline = match arguments.baseline.as_deref().map(Baseline::load) {
+        Some(Err(problems)) => return refuse(&problems).into(),
+        Some(Ok(baseline)) => Some(baseline),
+        None => None,
+    };
+    let began = Instant::now();
     let bar = ProgressBar::new(0);
     let report = arguments.judge(&catalog, &rules, &|progress| show(&bar, progress));
     bar.finish_and_clear();
-    let report = match report {
+    let mut report = match report {
         Ok(report) => report,
         Err(error) => {
             complain(format_args!("error: {error}"));
             return Status::CouldNotJudge.into();
         }
     };
-    match arguments.write(&report) {
+    if let Some(baseline) = baseline {
+        baseline.apply(&mut report, wall_clock());
+    }
+    let written = arguments.write_page(&report, rules.len(), began.elapsed());
+    match written.and_then(|()| arguments.write(&report)) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             complain(format_args!("error: the report cannot be written: {error}"));
             Status::CouldNotJudge.into()
@@ -138,6 +158,26 @@ impl AuditArguments {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             ..AuditOptions::default()
         }
+    }
+
+    /// The page, if one is asked for.
+    fn write_page(&self, report: &Report, rules: usize, took: Duration) -> io::Result<()> {
+        let Some(path) = &self.report else {
+            return Ok(());
+        };
+        let audited = self.snapshot.as_ref().or(self.archive.as_ref());
+        let facts = [
+            ("Audited", audited.cloned().unwrap_or_default()),
+            ("Rules", rules.to_string()),
+            ("Took", format!("{} ms", took.as_millis())),
+        ];
+        let around = Surroundings {
+            title: "Audit".into(),
+            facts: facts.map(|(name, value)| (name.to_owned(), value)).into(),
+            exit_status: report.exit_status(self.fail_on),
+            ..Surroundings::default()
+        };
+        write_html(report, &around, &mut BufWriter::new(File::create(path)?))
     }
 
     fn write(&self, report: &Report) -> io::Result<()> {

@@ -2,6 +2,7 @@
 //! new state begins with, and the archive.
 
 mod archive;
+mod audits;
 mod bootstrap;
 
 use std::io::Write;
@@ -14,6 +15,7 @@ use centinel_source::{check_binlog, check_kafka};
 use clap::Args;
 
 use archive::ArchiveProbe;
+use audits::AuditProbe;
 use bootstrap::BootstrapProbe;
 
 use crate::config::{
@@ -55,7 +57,14 @@ impl CheckArguments {
         };
         let (catalog, rules) = folders.load()?;
         let names: Vec<&str> = catalog.sources.iter().map(String::as_str).collect();
-        let mut problems = check_against(&config, &names);
+        // Who only audits reads no source.
+        let mut problems = match config.sources.is_empty() {
+            true => Vec::new(),
+            false => check_against(&config, &names),
+        };
+        for audit in &config.audits {
+            problems.extend(audits::wrong(&config, audit, &catalog));
+        }
         for secret in config.secrets() {
             problems.extend(secret.read().err());
             secret
@@ -90,6 +99,11 @@ impl CheckArguments {
         if let Some(archive) = &config.archive {
             let found = ArchiveProbe(&config, archive).probe();
             status = status.max(tell(&mut printer, "archive", "be kept", &found));
+        }
+        for audit in &config.audits {
+            let found = AuditProbe(&config, audit).probe();
+            let name = format!("audit {}", audit.name);
+            status = status.max(tell(&mut printer, &name, "be run", &found));
         }
         Ok(printer.finish(status))
     }

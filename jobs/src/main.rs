@@ -1,6 +1,7 @@
 //! `centinel`: stands beside a payment platform, reads what its systems did, and says where money is lost.
 
 mod audit;
+mod baseline;
 mod catch_up;
 mod changes;
 mod check;
@@ -15,6 +16,7 @@ mod printer;
 mod reload;
 mod rules;
 mod run;
+mod schedule;
 mod sweep_told;
 mod told;
 
@@ -49,6 +51,8 @@ enum Job {
     Audit(audit::AuditArguments),
     /// Lists the changes made by hand that detection told: who, when, what, and what their checkpoints say
     Changes(changes::ChangesArguments),
+    /// Runs the audits that the configuration file declares when they are due, and keeps their reports and history
+    Schedule(schedule::ScheduleArguments),
     /// Checks, tests and explains rules
     Rules(rules::RulesArguments),
 }
@@ -65,6 +69,7 @@ fn main() -> ExitCode {
         Job::Heartbeats(arguments) => heartbeats::run(&arguments),
         Job::Audit(arguments) => audit::run(&arguments),
         Job::Changes(arguments) => changes::run(&arguments),
+        Job::Schedule(arguments) => schedule::run(&arguments),
         Job::Rules(arguments) => rules::run(&arguments),
     }
 }

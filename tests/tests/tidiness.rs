@@ -179,8 +179,14 @@ fn files_can_be_read_in_one_sitting() {
 #[test]
 fn every_rule_has_tests_of_the_good_and_the_bad() {
     let catalog = centinel_catalog::load(&root().join("schemas")).unwrap();
-    let rules = centinel_rules::load(&root().join("sql-rules"), &catalog).unwrap();
-    for rule in rules.rules.iter().filter(|rule| rule.guards.is_none()) {
+    let of = |folder: &str| {
+        centinel_rules::load(&root().join(folder), &catalog)
+            .unwrap()
+            .rules
+    };
+    let all = of("sql-rules").into_iter().chain(of("sql-rules/quality"));
+    for rule in all.filter(|rule| rule.guards.is_none()) {
+        let rule = &rule;
         let tests = centinel_rules::load_tests(rule, &catalog).unwrap();
         assert!(
             tests.iter().any(|test| test.expect.is_empty()),

@@ -62,6 +62,11 @@ impl<'i> Fields<'i> {
         Some(self.entries.swap_remove(index))
     }
 
+    /// Whether the table has this field.
+    pub fn has(&self, name: &str) -> bool {
+        self.place_of(name).is_some()
+    }
+
     /// Where this field stands.
     pub fn place_of(&self, name: &str) -> Option<usize> {
         let mut keys = self.entries.iter().map(|(key, _)| key);

@@ -5,6 +5,7 @@
 
 mod against;
 mod archive;
+mod audits;
 mod binlog;
 mod bootstrap;
 mod form;
@@ -17,11 +18,13 @@ mod tests;
 
 use std::path::PathBuf;
 
-use centinel_model::{Duration, Timestamp};
+use centinel_model::{Duration, Severity, Timestamp};
 
 pub use against::check_against;
-pub use problem::Problem;
+pub use problem::{Problem, suggest};
 pub use secret::Secret;
+
+use crate::schedule::{Place, Timing};
 
 /// The form that this program reads.
 pub const FORM: &str = "config/1";
@@ -47,6 +50,80 @@ pub struct Config {
     pub detection: DetectionConfig,
     /// By name, in order.
     pub sources: Vec<Source>,
+    /// Audits that are run by the clock, by name, in order.
+    pub audits: Vec<AuditConfig>,
+}
+
+/// An audit that is run by the clock.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AuditConfig {
+    /// Its name; its reports lie in a folder of this name.
+    pub name: String,
+    /// The line at which its entry begins.
+    pub line: usize,
+    /// What is audited.
+    pub input: AuditInput,
+    /// The data is of so long before the time that it is run for.
+    pub lag: Duration,
+    /// As of when a snapshot is judged.
+    pub cut: AuditCut,
+    /// Folders of rule files; the configuration's own where there is none.
+    pub folders: Vec<PathBuf>,
+    /// Rules by id, and
+    pub rules: Vec<String>,
+    /// rules by tag; all that are not drafts where neither is named.
+    pub tags: Vec<String>,
+    /// When it is run.
+    pub timing: Timing,
+    /// Findings that a person accepted.
+    pub baseline: Option<PathBuf>,
+    /// Below it lies the audit's own folder with its history and its reports.
+    pub reports: PathBuf,
+    /// How many reports are kept.
+    pub keep: usize,
+    /// A run that takes longer is cut off.
+    pub timeout: Duration,
+    /// Bytes that a run may use.
+    pub memory: usize,
+    /// The least severity that makes the exit status other than 0.
+    pub fail_on: Severity,
+    /// Limits of what may change between runs.
+    pub sudden_change: Option<SuddenChange>,
+}
+
+/// What an audit reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuditInput {
+    /// A snapshot.
+    Snapshot(Place),
+    /// An archive, as of a moment.
+    Archive(Place),
+}
+
+/// As of when a snapshot is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditCut {
+    /// As its manifest says.
+    Manifest,
+    /// As of the time that it is run for, less the lag.
+    Scheduled,
+    /// Nothing is on its way any more.
+    AtRest,
+}
+
+/// How far figures may be from those of past runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SuddenChange {
+    /// Of a table's rows, in percent.
+    pub rows_percent: Option<u64>,
+    /// Of the sum of a money column, in percent.
+    pub totals_percent: Option<u64>,
+    /// They are compared with the median of so many past runs.
+    pub over: usize,
+    /// Nothing is judged before there are so many.
+    pub from: usize,
+    /// The severity of such a finding.
+    pub severity: Severity,
 }
 
 /// The archive.

@@ -46,7 +46,7 @@ impl fmt::Display for Problem {
 impl std::error::Error for Problem {}
 
 /// How a wrong name may be mended: the nearest right one, else all of them.
-pub(super) fn suggest(wrong: &str, right: &[&str]) -> String {
+pub fn suggest(wrong: &str, right: &[&str]) -> String {
     const MOST_SHOWN: usize = 24;
     if let Some(nearest) = nearest(wrong, right) {
         return format!("did you mean `{nearest}`?");

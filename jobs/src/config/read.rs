@@ -12,7 +12,7 @@ use super::form::{Fields, Form, Node};
 use super::problem::{Problem, shorten};
 use super::{
     Config, DetectionConfig, FORM, FileConfig, MAX_FILE_BYTES, Source, SourceConfig, archive,
-    binlog, bootstrap, kafka,
+    audits, binlog, bootstrap, kafka,
 };
 
 /// As many as schemas may name.
@@ -93,6 +93,7 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
         "archive",
         "detection",
         "sources",
+        "audits",
     ];
     if let Some(node) = form.require(&mut fields, "centinel", "\"config/1\"") {
         let stated = form.text("`centinel`", node)?;
@@ -112,8 +113,15 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
     };
     let schemas = folder(form, "schemas", Some("schemas"));
     let rules = folder(form, "rules", Some("sql-rules"));
-    let state = form.require(&mut fields, "state", "\"state\"");
-    let state = state.and_then(|node| form.path("`state`", node));
+    // Who only audits reads no source and keeps no state.
+    let only_audits = fields.has("audits") && !fields.has("sources");
+    let state = match only_audits && !fields.has("state") {
+        true => Some(form.beside("state")),
+        false => {
+            let state = form.require(&mut fields, "state", "\"state\"");
+            state.and_then(|node| form.path("`state`", node))
+        }
+    };
     let findings = fields
         .take("findings")
         .and_then(|node| findings(form, node));
@@ -123,10 +131,14 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
     let detection = fields
         .take("detection")
         .and_then(|node| detection(form, node));
-    let sources = form.require(&mut fields, "sources", "{ … }, a table for each source");
+    let sources = match only_audits {
+        true => None,
+        false => form.require(&mut fields, "sources", "{ … }, a table for each source"),
+    };
     let sources = sources
         .map(|node| sources_of(form, node))
         .unwrap_or_default();
+    let audits = fields.take("audits").map(|node| audits::read(form, node));
     Some(Config {
         file: form.file().to_owned(),
         schemas: schemas?,
@@ -136,6 +148,7 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
         archive,
         detection: detection.unwrap_or_default(),
         sources,
+        audits: audits.unwrap_or_default(),
     })
 }
 

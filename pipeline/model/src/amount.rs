@@ -74,6 +74,16 @@ impl Amount {
         })
     }
 
+    /// Reads plain decimal text with as many digits behind the point as it has.
+    pub fn exact(text: &str) -> Result<Amount, AmountError> {
+        let behind_point = text.split_once('.').map_or(0, |(_, digits)| digits.len());
+        let scale = u8::try_from(behind_point).map_err(|_| AmountError::TooLarge(38))?;
+        if scale > 38 {
+            return Err(AmountError::TooLarge(38));
+        }
+        Amount::parse(text, 38, scale)
+    }
+
     /// The same amount without its sign, or `None` where that does not exist.
     pub fn absolute(self) -> Option<Amount> {
         Some(Amount {
@@ -151,6 +161,16 @@ mod tests {
         ] {
             assert_eq!(read(text), Err(AmountError::Malformed), "{text}");
         }
+    }
+
+    #[test]
+    fn text_is_read_with_all_its_digits() {
+        let read = |text| Amount::exact(text).map(|amount| (amount.units, amount.scale));
+        assert_eq!(read("12.30"), Ok((1_230, 2)));
+        assert_eq!(read("-7"), Ok((-7, 0)));
+        assert_eq!(read("1."), Err(AmountError::Malformed));
+        let fine = format!("0.{}1", "0".repeat(300));
+        assert_eq!(read(&fine), Err(AmountError::TooLarge(38)));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::{Report, RuleSummary};
 const MOST_SHOWN: usize = 100;
 
 /// Writes one test case for each rule: a failure where it has findings, an error where it could not be
-/// judged. What could not be judged of the snapshot as a whole is a test case of its own.
+/// judged, skipped where all were accepted. What could not be judged of the snapshot as a whole is a test case of its own.
 pub fn write_junit(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let mut suite = TestSuite::new("centinel audit");
     for rule in &report.rules {
@@ -61,6 +61,10 @@ fn case_of(report: &Report, rule: &RuleSummary) -> TestCase {
     } else if rule.findings > 0 {
         let message = format!("{} findings: {}", rule.findings, rule.title);
         failed(NonSuccessKind::Failure, &message, &shown.join("\n"))
+    } else if rule.accepted > 0 {
+        let mut status = TestCaseStatus::skipped();
+        status.set_message(format!("{} findings, all accepted", rule.accepted));
+        status
     } else {
         TestCaseStatus::success()
     };

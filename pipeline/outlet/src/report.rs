@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use centinel_model::{Amount, Finding, Severity};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Nothing that counts was found.
 const CLEAN: u8 = 0;
@@ -25,6 +25,10 @@ pub struct Report {
     pub rules: Vec<RuleSummary>,
     /// By severity, worst first, then rule, then key.
     pub findings: Vec<Finding>,
+    /// Findings that a person accepted for now, in the same order: shown, but not in the exit status.
+    pub accepted: Vec<Accepted>,
+    /// The tables that were read, by name.
+    pub tables: Vec<TableFigures>,
     /// Violations that later rows may still mend, by rule and key. Not every one is listed: see
     /// [`RuleSummary::in_flight`] for how many there are.
     pub in_flight: Vec<InFlight>,
@@ -47,8 +51,10 @@ pub struct RuleSummary {
     pub severity: Option<Severity>,
     /// Rows of the tables that it reads.
     pub rows_checked: u64,
-    /// How many findings it has.
+    /// How many findings it has that count.
     pub findings: u64,
+    /// How many it has beside them that a person accepted.
+    pub accepted: u64,
     /// How many violations may still be mended by rows on their way.
     pub in_flight: u64,
     /// How many entities it could not judge; all of them where `could_not_judge` of the report says so.
@@ -58,7 +64,7 @@ pub struct RuleSummary {
 }
 
 /// Amounts in major units by ISO 4217 code, never added across.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AtRisk(pub BTreeMap<String, String>);
 
 impl AtRisk {
@@ -75,6 +81,24 @@ impl AtRisk {
         )
     }
 
+    /// The sums of these findings; one that cannot be added makes its sum unknown, never smaller.
+    pub fn of<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> AtRisk {
+        let mut sums: BTreeMap<String, Option<Amount>> = BTreeMap::new();
+        for finding in findings {
+            let (Some(amount), Some(currency)) = (&finding.amount, &finding.currency) else {
+                continue;
+            };
+            let sum = sums
+                .entry(currency.clone())
+                .or_insert(Some(Amount::default()));
+            let amount = Amount::exact(amount).ok();
+            *sum = sum
+                .zip(amount)
+                .and_then(|(sum, amount)| sum.checked_add(amount));
+        }
+        AtRisk::new(sums)
+    }
+
     /// For a person: `12.50 CNY, 3.00 USD`.
     pub fn shown(&self) -> String {
         let parts: Vec<String> = self
@@ -84,6 +108,39 @@ impl AtRisk {
             .collect();
         parts.join(", ")
     }
+}
+
+/// Why a finding does not count for now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Acceptance {
+    /// Why it is accepted.
+    pub reason: String,
+    /// Who accepted it.
+    pub by: String,
+    /// The last day on which it is, as written.
+    pub until: String,
+}
+
+/// A finding that a person accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Accepted {
+    /// Why, by whom and until when.
+    #[serde(flatten)]
+    pub acceptance: Acceptance,
+    /// What was found.
+    pub finding: Finding,
+}
+
+/// How large a table of a snapshot is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TableFigures {
+    /// The table's name.
+    pub table: String,
+    /// Its rows.
+    pub rows: u64,
+    /// For each of its money columns the sum, in major units by currency. Empty unless it was asked for.
+    #[serde(default)]
+    pub totals: BTreeMap<String, AtRisk>,
 }
 
 /// A violation that later rows may still mend.
@@ -142,6 +199,36 @@ impl Report {
         exit_status(!self.could_not_judge.is_empty(), worst, fail_on)
     }
 
+    /// Moves the findings that `acceptance` knows aside: they are shown, and do not count any more.
+    pub fn accept(&mut self, mut acceptance: impl FnMut(&Finding) -> Option<Acceptance>) {
+        let mut counted = Vec::new();
+        for finding in std::mem::take(&mut self.findings) {
+            match acceptance(&finding) {
+                Some(acceptance) => self.accepted.push(Accepted {
+                    acceptance,
+                    finding,
+                }),
+                None => counted.push(finding),
+            }
+        }
+        self.findings = counted;
+        for rule in &mut self.rules {
+            let own = |finding: &&Finding| finding.rule == rule.rule;
+            let accepted = self.accepted.iter().map(|accepted| &accepted.finding);
+            rule.accepted = accepted.filter(own).count() as u64;
+            if rule.accepted > 0 {
+                rule.findings = self.findings.iter().filter(own).count() as u64;
+                rule.at_risk = AtRisk::of(self.findings.iter().filter(own));
+            }
+        }
+    }
+
+    /// Everything that was found, accepted or not.
+    pub fn found(&self) -> impl Iterator<Item = &Finding> + Clone {
+        let accepted = self.accepted.iter().map(|accepted| &accepted.finding);
+        self.findings.iter().chain(accepted)
+    }
+
     /// Brings all lists into their order.
     pub fn sort(&mut self) {
         self.rules.sort_by(|left, right| left.rule.cmp(&right.rule));
@@ -153,6 +240,7 @@ impl Report {
         self.could_not_judge.sort();
         self.could_not_judge.dedup();
         self.without_entity.sort();
+        self.tables.sort();
     }
 }
 
@@ -171,6 +259,44 @@ pub fn exit_status(could_not_judge: bool, worst: Option<Severity>, fail_on: Seve
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn finding(rule: &str, key: &str, amount: &str) -> Finding {
+        serde_json::from_value(serde_json::json!({
+            "schema": "centinel/finding/1", "finding_id": key, "sequence": 1, "rule": rule, "rule_version": "v",
+            "title": "t", "entity": "order", "entity_key": key, "key": [["order_no", key]], "verdict": "confirmed",
+            "occurrence": 1, "severity": "critical", "owner": "o", "amount": amount, "currency": "CNY", "hint": null,
+            "evidence": {"rows": [], "total": 0}, "positions": {}, "anchor": "", "judged_at": "",
+        }))
+        .expect("a finding")
+    }
+
+    #[test]
+    fn what_is_accepted_is_kept_aside_and_does_not_count() {
+        let mut report = Report {
+            rules: vec![RuleSummary {
+                rule: "r".into(),
+                findings: 2,
+                at_risk: AtRisk::of(&[finding("r", "E1", "10.05"), finding("r", "E2", "3")]),
+                ..RuleSummary::default()
+            }],
+            findings: vec![finding("r", "E1", "10.05"), finding("r", "E2", "3")],
+            ..Report::default()
+        };
+        assert_eq!(report.rules[0].at_risk.shown(), "13.05 CNY");
+        let acceptance = |until: &str| Acceptance {
+            reason: "known".into(),
+            by: "somebody".into(),
+            until: until.into(),
+        };
+        report.accept(|finding| (finding.entity_key == "E1").then(|| acceptance("2026-12-31")));
+        assert_eq!((report.rules[0].findings, report.rules[0].accepted), (1, 1));
+        assert_eq!(report.rules[0].at_risk.shown(), "3 CNY");
+        assert_eq!(report.exit_status(Severity::Error), FINDINGS);
+        report.accept(|_| Some(acceptance("2026-12-31")));
+        assert_eq!((report.rules[0].findings, report.rules[0].accepted), (0, 2));
+        assert_eq!(report.exit_status(Severity::Error), CLEAN);
+        assert_eq!(report.found().count(), 2);
+    }
 
     #[test]
     fn what_could_not_be_judged_is_never_clean() {

@@ -11,6 +11,8 @@ use crate::Report;
 
 /// Findings shown for one rule.
 const MOST_FINDINGS: usize = 10;
+/// Accepted findings shown.
+const MOST_ACCEPTED: usize = 50;
 /// Violations in flight shown for one rule.
 const MOST_IN_FLIGHT: usize = 3;
 /// Entities shown that could not be judged.
@@ -27,6 +29,7 @@ pub fn write_table(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     };
     writeln!(out, "{judged}")?;
     write_findings(report, out)?;
+    write_accepted(report, out)?;
     write_in_flight(report, out)?;
     for rows in &report.without_entity {
         writeln!(
@@ -49,6 +52,7 @@ fn rules_table(report: &Report) -> Table {
         "severity",
         "rows checked",
         "findings",
+        "accepted",
         "in flight",
         "not judged",
         "money at risk",
@@ -64,6 +68,7 @@ fn rules_table(report: &Report) -> Table {
                 .unwrap_or_default(),
             rule.rows_checked.to_string(),
             rule.findings.to_string(),
+            rule.accepted.to_string(),
             rule.in_flight.to_string(),
             if whole {
                 "all".into()
@@ -73,7 +78,7 @@ fn rules_table(report: &Report) -> Table {
             rule.at_risk.shown(),
         ]);
     }
-    for index in 2..6 {
+    for index in 2..7 {
         if let Some(column) = table.column_mut(index) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -123,6 +128,26 @@ fn write_finding(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
     }
     if let Some(hint) = &finding.hint {
         writeln!(out, "    {hint}")?;
+    }
+    Ok(())
+}
+
+fn write_accepted(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    for accepted in report.accepted.iter().take(MOST_ACCEPTED) {
+        let (finding, why) = (&accepted.finding, &accepted.acceptance);
+        writeln!(
+            out,
+            "accepted until {} by {}: {} {}: {}",
+            why.until,
+            why.by,
+            finding.rule,
+            pairs(&finding.key),
+            why.reason
+        )?;
+    }
+    let more = report.accepted.len().saturating_sub(MOST_ACCEPTED);
+    if more > 0 {
+        writeln!(out, "accepted: {more} more, see --format jsonl")?;
     }
     Ok(())
 }

@@ -7,9 +7,13 @@ use centinel_catalog::Catalog;
 use centinel_rules::{RuleSet, explain, load, load_tests, run_test};
 
 fn shipped() -> (Catalog, RuleSet) {
+    shipped_in("sql-rules")
+}
+
+fn shipped_in(folder: &str) -> (Catalog, RuleSet) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let catalog = centinel_catalog::load(&root.join("schemas")).unwrap();
-    let rules = load(&root.join("sql-rules"), &catalog).unwrap_or_else(|mistakes| {
+    let rules = load(&root.join(folder), &catalog).unwrap_or_else(|mistakes| {
         let shown: Vec<String> = mistakes
             .into_iter()
             .map(|mistake| mistake.rendered)
@@ -35,7 +39,13 @@ fn every_shipped_rule_runs_in_detection() {
 
 #[test]
 fn every_shipped_rule_passes_its_tests() {
-    let (catalog, rules) = shipped();
+    for folder in ["sql-rules", "sql-rules/quality"] {
+        passes_its_tests(folder);
+    }
+}
+
+fn passes_its_tests(folder: &str) {
+    let (catalog, rules) = shipped_in(folder);
     let mut failures = Vec::new();
     for rule in rules.rules.iter().filter(|rule| rule.guards.is_none()) {
         let tests = load_tests(rule, &catalog).unwrap();

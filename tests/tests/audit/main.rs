@@ -2,6 +2,7 @@
 //! everything else that it could not judge it.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod quality;
 mod taken;
 
 use std::collections::BTreeSet;

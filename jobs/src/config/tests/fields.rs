@@ -1,6 +1,7 @@
 //! What a right file says.
 
 use super::*;
+use crate::schedule::{Cron, Missed};
 
 const EXAMPLE: &str = include_str!("../../../centinel.example.toml");
 const PAGE: &str = include_str!("../../../README.md");
@@ -150,11 +151,80 @@ fn every_field_is_read() {
                 }),
             },
         ],
+        audits: vec![nightly(), past()],
     };
     let config = parse(EVERY_FIELD).unwrap();
     assert_eq!(config, expected);
     let lines: Vec<usize> = config.secrets().iter().map(|secret| secret.line).collect();
     assert_eq!(lines, [11, 12, 29, 44, 68]);
+}
+
+fn nightly() -> AuditConfig {
+    let place = Place::parse("lake/%Y-%m-%d").unwrap();
+    AuditConfig {
+        name: "nightly".to_owned(),
+        line: 83,
+        input: AuditInput::Snapshot(place.below(Path::new("etc/"))),
+        lag: Duration::seconds(86_400),
+        cut: AuditCut::Scheduled,
+        folders: vec!["etc/rules".into(), "/quality".into()],
+        rules: vec!["a".to_owned(), "b".to_owned()],
+        tags: vec!["c".to_owned()],
+        timing: Timing {
+            cron: Cron::parse("30 2 * * *").unwrap(),
+            zone: "Asia/Shanghai".parse().unwrap(),
+            missed: Missed::Skip,
+            differs: true,
+        },
+        baseline: Some("etc/known.yaml".into()),
+        reports: "etc/the-reports".into(),
+        keep: 30,
+        timeout: Duration::seconds(3_600),
+        memory: 1 << 30,
+        fail_on: Severity::Warn,
+        sudden_change: Some(SuddenChange {
+            rows_percent: Some(50),
+            totals_percent: Some(60),
+            over: 9,
+            from: 4,
+            severity: Severity::Warn,
+        }),
+    }
+}
+
+/// As little as an audit can say.
+fn past() -> AuditConfig {
+    AuditConfig {
+        name: "past".to_owned(),
+        line: 100,
+        input: AuditInput::Archive(Place::parse("s3://bucket/archive").unwrap()),
+        lag: Duration::seconds(900),
+        cut: AuditCut::Manifest,
+        folders: Vec::new(),
+        rules: Vec::new(),
+        tags: Vec::new(),
+        timing: Timing {
+            cron: Cron::parse("@hourly").unwrap(),
+            zone: chrono_tz::Tz::UTC,
+            missed: Missed::CatchUp,
+            differs: true,
+        },
+        baseline: None,
+        reports: "etc/reports".into(),
+        keep: 100,
+        timeout: Duration::seconds(6 * 3_600),
+        memory: 4 << 30,
+        fail_on: Severity::Error,
+        sudden_change: None,
+    }
+}
+
+#[test]
+fn who_only_audits_needs_no_sources_and_no_state() {
+    let text = EVERY_FIELD.split("[audits.nightly]").nth(1).unwrap();
+    let config = parse(&format!("centinel = \"config/1\"\n[audits.nightly]{text}")).unwrap();
+    assert_eq!((config.sources.len(), config.audits.len()), (0, 2));
+    assert_eq!(config.state, Path::new("etc/state"));
 }
 
 #[test]

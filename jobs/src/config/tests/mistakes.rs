@@ -282,3 +282,48 @@ fn what_stands_in_a_message_steers_no_terminal() {
     );
     assert!(text.len() < 300, "{text}");
 }
+
+/// What an audit says, changed so, gives one problem in its line.
+#[test]
+fn mistakes_in_audits_are_told_with_their_line_and_remedy() {
+    const AUDIT: &str =
+        "centinel = \"config/1\"\n[audits.nightly]\nsnapshot = \"lake\"\ncron = \"@daily\"\n";
+    #[rustfmt::skip]
+    let table = [
+        ("cron = \"@daily\"", "", 2, "audit `nightly` has no `cron`", "add `cron = "),
+        ("@daily", "60 * * * *", 4, "`60` is no minute", "from 0 to 59"),
+        ("@daily", "@dayly", 4, "five fields", "minute, hour"),
+        ("cron =", "crom =", 2, "audit `nightly` has no `cron`", "add `cron = "),
+        ("nightly", "\"a/b\"", 2, "no name that a folder could have", "small letters"),
+        ("snapshot = \"lake\"", "", 2, "says not what is audited", "add `snapshot = "),
+        ("snapshot = \"lake\"", "snapshot = \"lake\"\narchive = \"a\"", 2, "both `snapshot` and `archive`", "keep one"),
+        ("\"lake\"", "\"lake/%j\"", 3, "holds `%j`", "%Y, %m, %d"),
+        ("\"lake\"", "\"ftp://lake\"", 3, "cannot begin with `ftp://`", "s3://"),
+        ("\"lake\"", "\"s3://key:word@lake\"", 3, "holds an account", "environment"),
+        ("snapshot = \"lake\"", "archive = \"a/%Y\"", 3, "`archive` of audit `nightly` holds a time", "less `lag`"),
+        ("snapshot = \"lake\"", "archive = \"a\"\ncut = \"at-rest\"", 4, "has no use for an archive", "remove it"),
+        ("@daily\"", "@daily\"\nzone = \"Asia/Shanghia\"", 5, "`Asia/Shanghia` is no time zone", "did you mean `Asia/Shanghai`?"),
+        ("@daily\"", "@daily\"\nzone = \"+08:00\"", 5, "is no time zone", "IANA"),
+        ("@daily\"", "@daily\"\nmissed = \"catchup\"", 5, "cannot be `catchup`", "did you mean `catch-up`?"),
+        ("@daily\"", "@daily\"\nrules = []", 5, "`rules` of audit `nightly` names 0", "remove the line"),
+        ("@daily\"", "@daily\"\nrules = \"a\"", 5, "must be a list", "write ["),
+        ("@daily\"", "@daily\"\nkeep = 1", 5, "`keep` of audit `nightly` cannot be 1", "from 2"),
+        ("@daily\"", "@daily\"\ntimeout = \"0s\"", 5, "cannot be `0s`", "from \"1s\""),
+        ("@daily\"", "@daily\"\nmemory = \"4\"", 5, "`memory` of audit `nightly` cannot be `4`", "2GB or 512MiB"),
+        ("@daily\"", "@daily\"\nfail_on = \"never\"", 5, "cannot be `never`", "`critical`"),
+        ("@daily\"", "@daily\"\nsudden_change = {}", 5, "has no limit", "rows_percent"),
+        ("@daily\"", "@daily\"\nsudden_change = { rows_percent = 0 }", 5, "cannot be 0", "from 1"),
+        ("@daily\"", "@daily\"\nsudden_change = { rows_percent = 5, over = 2, from = 3 }", 5, "`from` is more than `over`", "at most"),
+        ("@daily\"", "@daily\"\nsudden_change = { rows_procent = 5, totals_percent = 5 }", 5, "unknown field `rows_procent`", "did you mean `rows_percent`?"),
+        ("@daily\"", "@daily\"\nreport = \"r\"", 5, "unknown field `report` in audit `nightly`", "did you mean `reports`?"),
+    ];
+    for (from, to, line, problem, remedy) in table {
+        let text = AUDIT.replacen(from, to, 1);
+        assert_ne!(text, AUDIT, "{from}");
+        let found = problems(&text);
+        let fits = |found: &Problem| {
+            found.line == line && found.problem.contains(problem) && found.remedy.contains(remedy)
+        };
+        assert!(found.iter().any(fits), "{to}: {found:#?}");
+    }
+}

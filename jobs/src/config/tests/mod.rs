@@ -92,6 +92,26 @@ format = "maxwell"
 [sources.d-log]
 kind = "file"
 path = "../log.jsonl"
+[audits.nightly]
+snapshot = "lake/%Y-%m-%d"
+lag = "1d"
+cut = "scheduled"
+folders = ["rules", "/quality"]
+rules = ["a", "b"]
+tags = ["c"]
+cron = "30 2 * * *"
+zone = "Asia/Shanghai"
+missed = "skip"
+baseline = "known.yaml"
+reports = "the-reports"
+keep = 30
+timeout = "1h"
+memory = "1GiB"
+fail_on = "warn"
+sudden_change = { rows_percent = 50, totals_percent = 60, over = 9, from = 4, severity = "warn" }
+[audits.past]
+archive = "s3://bucket/archive"
+cron = "@hourly"
 "#;
 
 /// Little, and right.

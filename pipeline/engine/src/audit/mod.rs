@@ -8,6 +8,7 @@
 //! What could not be judged stands in the report beside what was found; it is never taken for clean.
 
 mod concat;
+mod figures;
 mod fit;
 mod gather;
 mod input;
@@ -29,7 +30,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use centinel_catalog::Catalog;
 use centinel_model::{TableId, Timestamp};
-use centinel_outlet::{CouldNotJudge, Report};
+use centinel_outlet::{CouldNotJudge, Report, TableFigures};
 use centinel_rules::Rule;
 
 pub use options::{AuditOptions, Cut, Progress, Stage};
@@ -137,6 +138,9 @@ impl<'a> Audit<'a> {
                 tallies.insert(rule.id.clone(), found);
             }
         }
+        if self.options.totals {
+            self.add_up();
+        }
         for tally in tallies.into_values() {
             self.report.rules.push(tally.summary());
             self.report.findings.extend(tally.findings);
@@ -145,6 +149,21 @@ impl<'a> Audit<'a> {
         }
         self.report.sort();
         Ok(self.report)
+    }
+
+    /// Fills in the totals of the tables that could be opened.
+    fn add_up(&mut self) {
+        let mut tables = std::mem::take(&mut self.report.tables);
+        for table in &mut tables {
+            match figures::totals(self.catalog, &self.input, &table.table) {
+                Ok(totals) => table.totals = totals,
+                Err(problem) => {
+                    let reason = format!("the totals of {}: {problem}", table.table);
+                    self.unjudged(None, reason);
+                }
+            }
+        }
+        self.report.tables = tables;
     }
 
     /// As of when the data is judged; none where nothing tells, which the report then says.
@@ -214,12 +233,17 @@ impl<'a> Audit<'a> {
         let mut problems = Vec::new();
         for (table, columns) in columns {
             let columns: Vec<usize> = columns.into_iter().collect();
-            if let Err(found) = self.input.open(self.catalog, table, &columns) {
-                problems.extend(
+            match self.input.open(self.catalog, table, &columns) {
+                Ok(opened) => self.report.tables.push(TableFigures {
+                    table: self.catalog.table(table).name.clone(),
+                    rows: opened.rows,
+                    ..TableFigures::default()
+                }),
+                Err(found) => problems.extend(
                     found
                         .into_iter()
                         .map(|problem| TableProblem { table, problem }),
-                );
+                ),
             }
         }
         let mut able = rules.to_vec();

@@ -13,6 +13,8 @@ pub struct AuditOptions {
     pub threads: usize,
     /// Rows of a slice, all tables together, that are aimed at; at least 1.
     pub slice_rows: u64,
+    /// Whether the money columns of the tables are added up for the report, which reads them once more.
+    pub totals: bool,
 }
 
 /// As of when the data of a snapshot is judged.
@@ -34,6 +36,7 @@ impl Default for AuditOptions {
             memory_bytes: 4 << 30,
             threads: 2,
             slice_rows: 100_000,
+            totals: false,
         }
     }
 }

@@ -1,0 +1,63 @@
+//! Whether an audit that the configuration declares could be run.
+
+use centinel_catalog::Catalog;
+use centinel_engine::audit::Snapshot;
+
+use super::Probe;
+use crate::audit::environment;
+use crate::baseline::Baseline;
+use crate::config::{AuditConfig, AuditInput, Config, Problem};
+use crate::schedule::{Unfit, rules_of};
+
+/// What is wrong in the files that an audit names: rules, tags, the baseline.
+pub fn wrong(config: &Config, audit: &AuditConfig, catalog: &Catalog) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if let Err(unfit) = rules_of(config, audit, catalog) {
+        let remedy = match unfit {
+            Unfit::Mistakes(_) => "`centinel rules check --rules DIR` shows each",
+            Unfit::Names(_) => "correct `rules`, `tags` or `folders`",
+        };
+        let problem = format!("the rules of audit `{}`: {}", audit.name, unfit.told());
+        problems.push(Problem::new(&config.file, audit.line, problem, remedy));
+    }
+    if let Some(path) = &audit.baseline {
+        problems.extend(Baseline::load(path).err().into_iter().flatten());
+    }
+    problems
+}
+
+/// Tries where the reports lie, and the data where it is at one place for all times.
+pub struct AuditProbe<'a>(pub &'a Config, pub &'a AuditConfig);
+
+impl Probe for AuditProbe<'_> {
+    fn probe(&self) -> Vec<Problem> {
+        let AuditProbe(config, audit) = self;
+        let said =
+            |problem: String, remedy: &str| Problem::new(&config.file, audit.line, problem, remedy);
+        let mut problems = Vec::new();
+        // Nothing is made: of folders that are not there yet the nearest one above is tried.
+        let there = audit.reports.ancestors().find(|folder| folder.exists());
+        let writable = there.is_none_or(|folder| {
+            rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok() && folder.is_dir()
+        });
+        if !writable {
+            let problem = format!("reports cannot be written to {}", audit.reports.display());
+            problems.push(said(
+                problem,
+                "correct `reports`, or let this account write there",
+            ));
+        }
+        if let AuditInput::Snapshot(place) = &audit.input
+            && !place.has_time()
+        {
+            let location = place.at(centinel_model::Timestamp(0), audit.timing.zone);
+            if let Err(error) = Snapshot::open(&location, &environment()) {
+                problems.push(said(
+                    error.to_string(),
+                    "correct `snapshot`, or take it before the first run",
+                ));
+            }
+        }
+        problems
+    }
+}
