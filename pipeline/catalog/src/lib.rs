@@ -6,6 +6,7 @@ mod column;
 mod currency;
 mod entity;
 mod fingerprint;
+mod flow;
 mod load;
 mod mask;
 mod origin;
@@ -14,6 +15,7 @@ mod table;
 
 pub use column::{Column, ColumnType, Currency, Money, MoneyUnit};
 pub use entity::{Entity, Normalisation};
+pub use flow::{Direction, Flow};
 pub use load::{Diagnostic, load};
 pub use mask::mask;
 pub use origin::{MessageField, MessageMapping, TablePattern, TimeForm, parse_zone};
