@@ -12,6 +12,7 @@ mod heartbeats;
 mod plan;
 mod printer;
 mod reload;
+mod repair;
 mod rules;
 mod run;
 mod sweep_told;
@@ -46,6 +47,8 @@ enum Job {
     Heartbeats(heartbeats::HeartbeatsArguments),
     /// Judges a snapshot of Parquet files
     Audit(audit::AuditArguments),
+    /// Tries a repair on a snapshot before it touches money, and records who approved it
+    Repair(repair::RepairArguments),
     /// Checks, tests and explains rules
     Rules(rules::RulesArguments),
 }
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Job::Check(arguments) => check::run(&arguments),
         Job::Heartbeats(arguments) => heartbeats::run(&arguments),
         Job::Audit(arguments) => audit::run(&arguments),
+        Job::Repair(arguments) => repair::run(&arguments),
         Job::Rules(arguments) => rules::run(&arguments),
     }
 }
