@@ -4,6 +4,8 @@
 //! Statements name rows by the row alone (no joins, no queries), so each row lives through all statements by itself:
 //! one pass over a table is enough for all of its statements ([`scan`]).
 
+mod condition;
+mod cursor;
 mod expression;
 mod parse;
 mod scan;

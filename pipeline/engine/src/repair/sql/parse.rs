@@ -7,11 +7,8 @@ use centinel_model::TableId;
 
 use super::super::change::{Mistake, find_column, find_table};
 use super::super::value::Value;
-use super::expression::{Comparison, Condition, Expression, Sort};
+use super::expression::{Condition, Expression, Sort};
 use super::token::{Kind, Place, Token};
-
-/// Conditions and expressions nested deeper are refused.
-const MOST_NESTED: usize = 50;
 
 /// One statement.
 #[derive(Clone, Debug)]
@@ -34,11 +31,11 @@ pub enum Change {
 
 pub struct Parser<'a> {
     pub catalog: &'a Catalog,
-    tokens: &'a [Token],
-    at: usize,
-    depth: usize,
+    pub(super) tokens: &'a [Token],
+    pub(super) at: usize,
+    pub(super) depth: usize,
     /// Parentheses that are known to hold a value, so that each is tried once.
-    values_at: BTreeSet<usize>,
+    pub(super) values_at: BTreeSet<usize>,
     /// The table of the statement.
     table: Option<(TableId, String)>,
 }
@@ -402,179 +399,6 @@ impl<'a> Parser<'a> {
         }
     }
 
-    pub(super) fn condition(&mut self) -> Result<Condition, Mistake> {
-        let mut any = vec![self.conjunction()?];
-        while self.word("OR") {
-            any.push(self.conjunction()?);
-        }
-        Ok(match any.len() {
-            1 => any.swap_remove(0),
-            _ => Condition::Or(any),
-        })
-    }
-
-    fn conjunction(&mut self) -> Result<Condition, Mistake> {
-        let mut all = vec![self.negation()?];
-        while self.word("AND") {
-            all.push(self.negation()?);
-        }
-        Ok(match all.len() {
-            1 => all.swap_remove(0),
-            _ => Condition::And(all),
-        })
-    }
-
-    fn negation(&mut self) -> Result<Condition, Mistake> {
-        self.deeper(|parser| match parser.word("NOT") {
-            true => Ok(Condition::Not(Box::new(parser.negation()?))),
-            false => parser.predicate(),
-        })
-    }
-
-    /// Counts how deep this is.
-    pub(super) fn deeper<T>(
-        &mut self,
-        inner: impl FnOnce(&mut Self) -> Result<T, Mistake>,
-    ) -> Result<T, Mistake> {
-        if self.depth >= MOST_NESTED {
-            return self.refuse(
-                "an expression nested too deeply",
-                "write it in several statements",
-            );
-        }
-        self.depth += 1;
-        let result = inner(self);
-        self.depth -= 1;
-        result
-    }
-
-    fn predicate(&mut self) -> Result<Condition, Mistake> {
-        // A parenthesis may hold a condition or a value: what is behind it tells.
-        let begin = self.at;
-        if self.peek() == &Kind::Sign("(") && !self.values_at.contains(&begin) {
-            self.at += 1;
-            let inner = self.condition();
-            if let Ok(condition) = inner
-                && self.eat(")")
-                && !self.continues()
-            {
-                return Ok(condition);
-            }
-            self.at = begin;
-            self.values_at.insert(begin);
-        }
-        let left = self.expression()?;
-        let negated = self.word("NOT");
-        if self.word("IN") {
-            let list = self.list(&left)?;
-            return Ok(not_if(negated, list));
-        }
-        if self.word("BETWEEN") {
-            let low = self.expression()?;
-            self.keyword("AND")?;
-            let high = self.expression()?;
-            let from = self.compared(Comparison::GreaterOrEqual, left.clone(), low)?;
-            let to = self.compared(Comparison::LessOrEqual, left, high)?;
-            return Ok(not_if(negated, Condition::And(vec![from, to])));
-        }
-        if negated {
-            return self.refuse_here("behind NOT");
-        }
-        if self.word("IS") {
-            let negated = self.word("NOT");
-            self.keyword("NULL")?;
-            return Ok(not_if(negated, Condition::IsNull(left)));
-        }
-        let signs = [
-            ("=", Comparison::Equal),
-            ("<>", Comparison::NotEqual),
-            ("!=", Comparison::NotEqual),
-            ("<=>", Comparison::NullSafe),
-            ("<=", Comparison::LessOrEqual),
-            (">=", Comparison::GreaterOrEqual),
-            ("<", Comparison::Less),
-            (">", Comparison::Greater),
-        ];
-        for (sign, how) in signs {
-            if self.eat(sign) {
-                let right = self.expression()?;
-                return self.compared(how, left, right);
-            }
-        }
-        self.refuse_here("where a comparison should stand")
-    }
-
-    /// Whether an expression goes on here, so that a parenthesis before was a value.
-    fn continues(&self) -> bool {
-        match self.peek() {
-            Kind::Sign(sign) => !matches!(*sign, ")" | "," | ";"),
-            Kind::Word(word) => ["IN", "BETWEEN", "IS", "NOT"]
-                .iter()
-                .any(|known| word.eq_ignore_ascii_case(known)),
-            _ => false,
-        }
-    }
-
-    fn list(&mut self, left: &Expression) -> Result<Condition, Mistake> {
-        if !self.eat("(") {
-            return self.refuse_here("behind IN");
-        }
-        let mut list = Vec::new();
-        let mut first = left.clone();
-        loop {
-            let value = self.expression()?;
-            let Condition::Compare(_, converted, value) =
-                self.compared(Comparison::Equal, first, value)?
-            else {
-                return self.refuse_here("in a list");
-            };
-            first = converted;
-            list.push(value);
-            if self.eat(")") {
-                return Ok(Condition::In(first, list));
-            }
-            if !self.eat(",") {
-                return self.refuse_here("in a list");
-            }
-        }
-    }
-
-    /// A comparison of two values of one sort.
-    fn compared(
-        &self,
-        how: Comparison,
-        left: Expression,
-        right: Expression,
-    ) -> Result<Condition, Mistake> {
-        let table = self.current();
-        let (left_sort, right_sort) = (left.sort, right.sort);
-        let left = self.converted(left, right_sort, table);
-        let right = self.converted(right, left_sort, table);
-        let sort = match (left.sort, right.sort) {
-            (Sort::Null, other) | (other, Sort::Null) => other,
-            (one, other) if one == other => one,
-            (one, other) => {
-                return Err(mixed(
-                    right.place,
-                    format!("{} is compared with {}", one.said(), other.said()),
-                    one,
-                ));
-            }
-        };
-        let by_order = !matches!(
-            how,
-            Comparison::Equal | Comparison::NotEqual | Comparison::NullSafe
-        );
-        if sort == Sort::Json || (sort == Sort::Text && by_order) {
-            return Err(Mistake::new(
-                right.place.to_string(),
-                "texts are compared by their order, which depends on the column's collation",
-                "compare them with =, or name the rows by their keys",
-            ));
-        }
-        Ok(Condition::Compare(how, left, right))
-    }
-
     pub(super) fn current(&self) -> &'a Table {
         let id = self.table.as_ref().map_or(TableId(0), |(id, _)| *id);
         self.catalog.table(id)
@@ -601,100 +425,6 @@ impl<'a> Parser<'a> {
         }
         find_column(table, &column.to_lowercase())
             .map_err(|(problem, remedy)| Mistake::new(place.to_string(), problem, remedy))
-    }
-
-    pub(super) fn any_name(&mut self, what: &str) -> Result<String, Mistake> {
-        let name = match self.peek() {
-            Kind::Word(word) => word.clone(),
-            Kind::Name(name) => name.clone(),
-            _ => return self.refuse_here(&format!("where the name of {what} should stand")),
-        };
-        self.at += 1;
-        Ok(name)
-    }
-
-    pub(super) fn peek(&self) -> &'a Kind {
-        self.tokens
-            .get(self.at)
-            .map_or(&Kind::End, |token| &token.kind)
-    }
-
-    pub(super) fn peek_second(&self) -> &'a Kind {
-        self.tokens
-            .get(self.at + 1)
-            .map_or(&Kind::End, |token| &token.kind)
-    }
-
-    pub(super) fn next(&mut self) {
-        self.at += 1;
-    }
-
-    pub(super) fn place(&self) -> Place {
-        let token = self.tokens.get(self.at).or(self.tokens.last());
-        token.map(|token| token.place).unwrap_or_default()
-    }
-
-    pub(super) fn eat(&mut self, sign: &str) -> bool {
-        let found = matches!(self.peek(), Kind::Sign(found) if *found == sign);
-        self.at += usize::from(found);
-        found
-    }
-
-    pub(super) fn word(&mut self, word: &str) -> bool {
-        let found = matches!(self.peek(), Kind::Word(found) if found.eq_ignore_ascii_case(word));
-        self.at += usize::from(found);
-        found
-    }
-
-    pub(super) fn keyword(&mut self, word: &str) -> Result<(), Mistake> {
-        match self.word(word) {
-            true => Ok(()),
-            false => self.refuse_here(&format!("where {word} should stand")),
-        }
-    }
-
-    pub(super) fn refuse<T>(&self, problem: impl Into<String>, remedy: &str) -> Result<T, Mistake> {
-        Err(Mistake::new(self.place().to_string(), problem, remedy))
-    }
-
-    /// Refuses what stands here, with a remedy for what is often tried.
-    pub(super) fn refuse_here<T>(&self, where_it_is: &str) -> Result<T, Mistake> {
-        let (what, remedy) = match self.peek() {
-            Kind::Word(word) => {
-                let upper = word.to_uppercase();
-                let remedy = match upper.as_str() {
-                    "LIKE" | "RLIKE" | "REGEXP" | "COLLATE" | "BINARY" => {
-                        "write = and whole texts: patterns and collations are not evaluated here"
-                    }
-                    "DIV" | "MOD" | "XOR" => "it is not evaluated here: write the values",
-                    "SELECT" | "EXISTS" => {
-                        "queries are not evaluated here: name the rows by their keys"
-                    }
-                    "LIMIT" | "ORDER" => "name the rows by their keys",
-                    "RETURNING" | "AS" | "IGNORE" | "LOW_PRIORITY" | "PARTITION" => {
-                        "leave it out: it is not evaluated here"
-                    }
-                    _ => "write a simple statement on one table",
-                };
-                (format!("`{word}`"), remedy)
-            }
-            Kind::Name(name) => (format!("`{name}`"), "write a simple statement on one table"),
-            Kind::Text(_) => ("a text".into(), "write one text: put it together yourself"),
-            Kind::Number(number) => (format!("`{number}`"), "write a simple statement"),
-            Kind::Sign(sign) => (format!("`{sign}`"), "write a simple statement on one table"),
-            Kind::End => (
-                "the end of the file".into(),
-                "write the rest of the statement",
-            ),
-        };
-        self.refuse(format!("{what} stands {where_it_is}"), remedy)
-    }
-}
-
-fn not_if(negated: bool, condition: Condition) -> Condition {
-    match negated {
-        true => Condition::Not(Box::new(condition)),
-        false => condition,
     }
 }
 
