@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use centinel_engine::audit::{AuditOptions, Snapshot};
 use centinel_engine::repair::{
-    Approver, Changes, PlanInput, RepairOptions, RepairPlan, append, approval, judged_by, refusals,
+    Approver, Changes, PlanInput, RepairOptions, RepairPlan, append_approval, approval, judged_by,
+    refusals,
 };
 use centinel_model::Duration;
 use clap::Args;
@@ -103,7 +104,7 @@ impl ApproveArguments {
         }
         let file = self.approvals();
         let approval = approval(&plan, &self.plan, &approver);
-        append(&file, &approval).map_err(|error| {
+        append_approval(&file, &approval).map_err(|error| {
             complain(format_args!(
                 "error: {} cannot be written: {error}",
                 file.display()

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use centinel_engine::audit::Cut;
 use centinel_engine::repair::{
-    Approver, PlanInput, RepairPlan, Verdict, append, approval, judged_by, read, refusals,
+    Approver, PlanInput, RepairPlan, Verdict, append_approval, approval, judged_by, read_approvals,
+    refusals,
 };
 use centinel_model::{Duration, Timestamp};
 use centinel_tests::{rules, schemas};
@@ -134,14 +135,14 @@ fn what_is_not_safe_needs_a_reason_and_every_approval_is_a_line() {
 
     let file = folder.join("approvals.jsonl");
     let first = approval(&plan, Path::new("plan.json"), &by);
-    append(&file, &first).unwrap();
+    append_approval(&file, &first).unwrap();
     // A line that a crash cut off takes no neighbour with it.
     let mut text = std::fs::read_to_string(&file).unwrap();
     text.push_str("{\"schema\":");
     std::fs::write(&file, &text).unwrap();
-    append(&file, &first).unwrap();
+    append_approval(&file, &first).unwrap();
     let text = std::fs::read_to_string(&file).unwrap();
-    let (approvals, broken) = read(&text);
+    let (approvals, broken) = read_approvals(&text);
     assert_eq!(approvals, [first.clone(), first.clone()]);
     assert_eq!(broken, [2]);
     assert_eq!(first.plan, plan.id);

@@ -28,7 +28,10 @@ use std::sync::Arc;
 
 use centinel_catalog::Catalog;
 
-pub use approval::{APPROVAL_SCHEMA, Approval, Approver, append, approval, read, refusals};
+pub use approval::{
+    APPROVAL_SCHEMA, Approval, Approver, append as append_approval, approval,
+    read as read_approvals, refusals,
+};
 pub use change::{Changes, MOST_CHANGES, Mistake, Planned, RowChange, Unfit};
 pub use dry_run::RepairOptions;
 pub use form::{read_changes, read_text};

@@ -321,7 +321,7 @@ pub(super) fn wrong_units(
                 catalog,
                 table,
                 effect,
-                quality,
+                quality: &mut *quality,
             };
             one.tell(QualityKind::WrongUnit, Some(index), message);
         }

@@ -225,6 +225,11 @@ pub(super) fn finish(
         }
         _ => {}
     }
+    let key_values: Vec<Value> = table
+        .primary_key
+        .iter()
+        .map(|column| told(column).unwrap_or(Value::Null))
+        .collect();
     if change.planned == Planned::Insert {
         let absent: Vec<usize> = (0..table.columns.len())
             .filter(|column| !change.new.contains_key(column) && !key.contains_key(column))
@@ -240,9 +245,7 @@ pub(super) fn finish(
             change.new.entry(column).or_insert(Value::Null);
         }
     }
-    for column in &table.primary_key {
-        change.key.push(told(column).unwrap_or(Value::Null));
-    }
+    change.key = key_values;
     for (column, reason) in unfit {
         changes.unfit.push(Unfit {
             table: table.name.clone(),

@@ -141,7 +141,8 @@ impl Reader<'_> {
                 "name the rows by their keys, or write the values",
             ),
             _ => {
-                let sign = SIGNS.iter().find(|sign| self.rest.starts_with(**sign));
+                let starts = |sign: &&'static str| self.rest.starts_with(*sign);
+                let sign = SIGNS.into_iter().find(starts);
                 match sign {
                     Some(sign) => {
                         self.advance(sign.len());
