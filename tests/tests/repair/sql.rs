@@ -108,7 +108,7 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn table(&mut self) -> &'static str {
-        self.draw.of(&TABLES)
+        *self.draw.of(&TABLES)
     }
 
     /// A value that some row of the table has there, or NULL.
@@ -217,7 +217,7 @@ impl Writer<'_> {
             }
             (DataType::Decimal128(..), 2) => format!("{column} + 0.01"),
             (DataType::Decimal128(_, scale), 3) => format!("ROUND({column} / 4, {scale})"),
-            (DataType::Utf8, 0) => format!("CONCAT({column}, '-', {literal})"),
+            (DataType::Utf8, 0) => format!("CONCAT({column}, '-x')"),
             (DataType::Utf8, 1) => format!("COALESCE(NULL, {column}, {literal})"),
             (_, 4) => format!("IFNULL({column}, {literal})"),
             (_, 5) => format!("IF({}, {column}, {literal})", self.condition(table, 1)),

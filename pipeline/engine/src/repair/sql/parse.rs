@@ -239,20 +239,13 @@ impl<'a> Parser<'a> {
 
     fn where_clause(&mut self, statement: &str) -> Result<Condition, Mistake> {
         if !self.word("WHERE") {
-            if let Kind::Word(word) = self.peek() {
-                let word = word.to_uppercase();
-                if word == "LIMIT" || word == "ORDER" {
-                    return self.refuse(
-                        format!("{word}: which rows come first is not certain"),
-                        "name the rows by their keys",
-                    );
-                }
-                return self.refuse_here("behind the table");
-            }
-            return self.refuse(
-                format!("this {statement} has no WHERE and would change every row"),
-                "write WHERE, and WHERE 1 = 1 if every row is meant",
-            );
+            return match self.peek() {
+                Kind::End | Kind::Sign(";") => self.refuse(
+                    format!("this {statement} has no WHERE and would change every row"),
+                    "write WHERE, and WHERE 1 = 1 if every row is meant",
+                ),
+                _ => self.refuse_here("where WHERE should stand"),
+            };
         }
         let condition = self.condition()?;
         if let Kind::Word(word) = self.peek() {

@@ -99,6 +99,12 @@ impl Parser<'_> {
                     "TRUE" => constant(Value::Boolean(true), Sort::Boolean, place),
                     "FALSE" => constant(Value::Boolean(false), Sort::Boolean, place),
                     "CASE" => return self.case(place),
+                    "SELECT" => {
+                        return self.refuse(
+                            "a query, which is not evaluated here",
+                            "name the rows of one table by their keys, and write the values",
+                        );
+                    }
                     "DEFAULT" => {
                         return self
                             .refuse("DEFAULT, which only the database knows", "write the value");
