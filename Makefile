@@ -13,7 +13,7 @@ export BENCH_PYTHON := $(CACHE)/python-$(DUCKDB_VERSION)/bin/python3
 ORDERS := 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-servers build run test check bench bench-stages bench-detection bench-audit bench-kafka bench-backlog bench-latency
+.PHONY: help setup setup-servers build run test check bench bench-stages bench-detection bench-audit bench-repair bench-kafka bench-backlog bench-latency
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -44,7 +44,7 @@ check: setup ## Check the format, the code, the rules and the rules' tests
 	$(CENTINEL) rules check --rules sql-rules/quality
 	$(CENTINEL) rules test --rules sql-rules/quality
 
-bench: bench-stages bench-detection bench-audit bench-kafka bench-latency ## Measure all speeds on this machine
+bench: bench-stages bench-detection bench-audit bench-repair bench-kafka bench-latency ## Measure all speeds on this machine
 
 bench-stages: setup ## Measure decoding, batching and each rule by itself
 	@for speed in $(SPEEDS); do \
@@ -52,6 +52,9 @@ bench-stages: setup ## Measure decoding, batching and each rule by itself
 
 bench-detection: setup ## Measure detection, at first and with ten times the state
 	cargo run --release --locked --bin bench_detection
+
+bench-repair: setup ## Measure the dry run of a repair; ORDERS=10000000 for the figures of README.md
+	cargo run --release --locked --bin bench_repair -- $(ORDERS)
 
 bench-kafka: setup setup-servers ## Measure detection from a real Kafka on this machine
 	cargo run --release --locked --bin bench_kafka

@@ -14,6 +14,7 @@ mod heartbeats;
 mod plan;
 mod printer;
 mod reload;
+mod repair;
 mod rules;
 mod run;
 mod schedule;
@@ -53,6 +54,8 @@ enum Job {
     Changes(changes::ChangesArguments),
     /// Runs the audits that the configuration file declares when they are due, and keeps their reports and history
     Schedule(schedule::ScheduleArguments),
+    /// Tries a repair on a snapshot before it touches money, and records who approved it
+    Repair(repair::RepairArguments),
     /// Checks, tests and explains rules
     Rules(rules::RulesArguments),
 }
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Job::Audit(arguments) => audit::run(&arguments),
         Job::Changes(arguments) => changes::run(&arguments),
         Job::Schedule(arguments) => schedule::run(&arguments),
+        Job::Repair(arguments) => repair::run(&arguments),
         Job::Rules(arguments) => rules::run(&arguments),
     }
 }

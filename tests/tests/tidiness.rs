@@ -248,6 +248,7 @@ fn links_between_pages_lead_somewhere() {
         "sql-rules/README.md",
         "data-fixtures/README.md",
         "jobs/README.md",
+        "jobs/REPAIR.md",
     ];
     for page in pages {
         let text = read(page);

@@ -6,6 +6,7 @@ mod column;
 mod currency;
 mod entity;
 mod fingerprint;
+mod flow;
 mod guard;
 mod load;
 mod mask;
@@ -16,6 +17,7 @@ mod table;
 
 pub use column::{Column, ColumnType, Currency, Money, MoneyUnit};
 pub use entity::{Entity, Normalisation};
+pub use flow::{Direction, Flow};
 pub use guard::{
     ExplainingEvent, Explanation, Guard, HISTORY_COLUMNS, PLANNED_COLUMNS, history_name,
     planned_name,

@@ -35,6 +35,11 @@ impl TablePattern {
     pub fn matches(&self, database: &str, table: &str) -> bool {
         fits(&self.database, database) && fits(&self.table, table)
     }
+
+    /// Whether a physical table of this name may be meant, in whatever database.
+    pub fn matches_table(&self, table: &str) -> bool {
+        fits(&self.table, table)
+    }
 }
 
 impl std::fmt::Display for TablePattern {

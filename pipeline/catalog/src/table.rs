@@ -1,9 +1,10 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use centinel_model::{Duration, EntityId, SourceId, TableId};
 
-use crate::{Column, Guard, MessageMapping, TablePattern};
+use crate::{Column, Flow, Guard, MessageMapping, TablePattern};
 
 /// One system table or event.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub struct Table {
     pub entities: Vec<EntityPath>,
     /// The column that holds the row's state, if it has one.
     pub state: Option<StateColumn>,
+    /// What money a row stands for, and whose it is.
+    pub flow: Option<Flow>,
     /// Index of the column that says when the row last changed; audits need it for patience.
     pub changed_at: Option<usize>,
     /// How long a row stays in state after it came to rest.
@@ -89,6 +92,22 @@ pub struct StateColumn {
     pub values: Vec<String>,
     /// The values in which nothing more is expected.
     pub final_values: Vec<String>,
+    /// By value, which values may follow it; a value that is not there stays as it is. None where nothing is
+    /// declared: then any may follow any.
+    pub transitions: Option<BTreeMap<String, Vec<String>>>,
+}
+
+impl StateColumn {
+    /// Whether a row may go from one of the values to another. Staying is always allowed.
+    pub fn may_follow(&self, from: &str, to: &str) -> bool {
+        let Some(transitions) = &self.transitions else {
+            return true;
+        };
+        from == to
+            || transitions
+                .get(from)
+                .is_some_and(|next| next.iter().any(|value| value == to))
+    }
 }
 
 impl EntityPath {

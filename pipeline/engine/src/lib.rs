@@ -1,4 +1,5 @@
-//! The one crate that sees all stages: near-real-time detection, the audit of snapshots and of the archive.
+//! The one crate that sees all stages: near-real-time detection, the audit of snapshots and of the archive, and the
+//! audit before a repair.
 
 mod error;
 mod finding;
@@ -7,5 +8,6 @@ mod rule_facts;
 pub mod archive;
 pub mod audit;
 pub mod detect;
+pub mod repair;
 
 pub use error::EngineError;

@@ -184,6 +184,7 @@ mod tests {
             primary_key: Vec::new(),
             entities: Vec::new(),
             state: None,
+            flow: None,
             changed_at: None,
             lookback: Duration::ZERO,
             link_patience: Duration::ZERO,

@@ -1,9 +1,12 @@
 //! One file's values → what it declares, checked as far as the file alone can tell.
 
+use std::collections::BTreeMap;
+
 use centinel_model::Duration;
 
 use super::columns::{columns, message_id};
 use super::entities::entities;
+use super::flow::{FlowDeclaration, flow};
 use super::form::{Fields, Form};
 use super::guard::{GuardDeclaration, guard};
 use super::mistakes::{Mistakes, SourceFile, check_name, shorten, suggest};
@@ -46,6 +49,7 @@ pub(super) struct TableDeclaration {
     pub primary_key: Vec<Placed<String>>,
     pub paths: Vec<PathDeclaration>,
     pub state: Option<StateDeclaration>,
+    pub flow: Option<FlowDeclaration>,
     pub changed_at: Option<Placed<String>>,
     pub lookback: Duration,
     pub link_patience: Duration,
@@ -81,6 +85,7 @@ pub(super) struct StateDeclaration {
     pub column: Placed<String>,
     pub values: Vec<Placed<String>>,
     pub final_values: Vec<Placed<String>>,
+    pub transitions: Option<BTreeMap<String, Vec<String>>>,
 }
 
 /// Reads one file into `declared`.
@@ -162,6 +167,7 @@ const TABLE_FIELDS: [&str; 18] = [
     "entities",
     "columns",
     "state",
+    "flow",
     "changed_at",
     "lookback",
     "link_patience",
@@ -197,6 +203,7 @@ fn table(form: &mut Form, tree: Placed<Node>, file: usize) -> Option<TableDeclar
         .and_then(|node| paths(form, node))
         .unwrap_or_default();
     let state = state(form, &mut fields, kind);
+    let flow = flow(form, &mut fields, kind, state.as_ref());
     let changed_at = fields
         .take("changed_at")
         .and_then(|node| form.text("changed_at", node));
@@ -216,6 +223,7 @@ fn table(form: &mut Form, tree: Placed<Node>, file: usize) -> Option<TableDeclar
         primary_key,
         paths,
         state,
+        flow,
         changed_at,
         lookback: form.span("lookback", fields.take("lookback"), LOOKBACK),
         link_patience: form.span("link_patience", fields.take("link_patience"), LINK_PATIENCE),
@@ -368,14 +376,16 @@ fn state(form: &mut Form, fields: &mut Fields, kind: TableKind) -> Option<StateD
         return None;
     }
     let node = fields.take("state")?;
-    let mut fields = form.fields("state", node, &["column", "values", "final"])?;
+    let mut fields = form.fields("state", node, &["column", "values", "final", "transitions"])?;
     let column = fields.require(form, "column", "status");
     let values = fields.require(form, "values", "[CREATED, SETTLED]");
     let final_values = fields.require(form, "final", "[SETTLED]");
     let column = column.and_then(|node| form.text("column of state", node));
     let values = values.and_then(|node| form.texts("values of state", node));
     let final_values = final_values.and_then(|node| form.texts("final of state", node));
+    let transitions = fields.take("transitions");
     let (column, values, final_values) = (column?, values?, final_values?);
+    let transitions = transitions.and_then(|node| transitions_of(form, node, &values));
     for value in &final_values {
         if !values.iter().any(|known| known.value == value.value) {
             let remedy = suggest(
@@ -396,5 +406,41 @@ fn state(form: &mut Form, fields: &mut Fields, kind: TableKind) -> Option<StateD
         column,
         values,
         final_values,
+        transitions,
     })
+}
+
+/// Which states may follow which; all of them are among the values.
+fn transitions_of(
+    form: &mut Form,
+    node: Placed<Node>,
+    values: &[Placed<String>],
+) -> Option<BTreeMap<String, Vec<String>>> {
+    let entries = form.entries("transitions of state", node)?;
+    let mut transitions = BTreeMap::new();
+    for (from, node) in entries {
+        let what = format!("transitions of `{}`", shorten(&from.value));
+        let Some(next) = form.texts(&what, node) else {
+            continue;
+        };
+        for state in std::iter::once(&from).chain(&next) {
+            if values.iter().all(|known| known.value != state.value) {
+                let remedy = suggest(
+                    &state.value,
+                    values.iter().map(|known| known.value.as_str()),
+                );
+                form.refuse(
+                    state.place,
+                    format!(
+                        "`{}` stands in transitions but not among the values",
+                        shorten(&state.value)
+                    ),
+                    remedy,
+                );
+            }
+        }
+        let next = next.into_iter().map(|state| state.value).collect();
+        transitions.insert(from.value, next);
+    }
+    Some(transitions)
 }

@@ -4,6 +4,7 @@
 mod columns;
 mod declare;
 mod entities;
+mod flow;
 mod form;
 mod guard;
 mod links;

@@ -217,6 +217,7 @@ impl All<'_> {
             primary_key: self.primary_key(table, mistakes),
             entities: Vec::new(),
             state: self.state(table, mistakes),
+            flow: self.flow(table, mistakes),
             changed_at: self.changed_at(table, mistakes),
             lookback: table.lookback,
             link_patience: table.link_patience,
@@ -322,6 +323,7 @@ impl All<'_> {
             column,
             values: texts(&state.values),
             final_values: texts(&state.final_values),
+            transitions: state.transitions.clone(),
         })
     }
 

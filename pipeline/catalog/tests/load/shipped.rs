@@ -387,3 +387,39 @@ table b events source=s-db
 ";
     assert_eq!(folder.load().unwrap().storage_shape(), expected);
 }
+
+#[test]
+fn the_shipped_states_follow_each_other_as_the_platform_has_them() {
+    let catalog = loaded(schemas());
+    let table = |name: &str| catalog.table(catalog.table_id(name).unwrap());
+    let refund = table("refund").state.as_ref().unwrap();
+    assert!(refund.may_follow("CREATED", "PROCESSING"));
+    assert!(refund.may_follow("SUCCESS", "SUCCESS"));
+    assert!(!refund.may_follow("CREATED", "SUCCESS"));
+    assert!(!refund.may_follow("SUCCESS", "FAILED"));
+    for table in catalog.tables.iter().filter(|table| table.state.is_some()) {
+        let state = table.state.as_ref().unwrap();
+        let transitions = state.transitions.as_ref().unwrap();
+        for value in &state.values {
+            let left = transitions.contains_key(value);
+            let is_final = state.final_values.contains(value);
+            assert!(left || is_final, "{} {value}", table.name);
+        }
+        assert!(table.flow.is_some(), "{}", table.name);
+    }
+}
+
+#[test]
+fn a_flow_names_whose_money_it_is() {
+    let catalog = loaded(schemas());
+    let table = catalog.table(catalog.table_id("accounting_entry").unwrap());
+    let flow = table.flow.as_ref().unwrap();
+    let name = |column: usize| table.columns[column].name.as_str();
+    assert_eq!(name(flow.amount), "amount");
+    assert_eq!(flow.account.map(name), Some("account_no"));
+    let direction = flow.direction.as_ref().unwrap();
+    assert_eq!(name(direction.column), "direction");
+    assert_eq!(direction.plus, ["CREDIT"]);
+    assert_eq!(direction.minus, ["DEBIT"]);
+    assert_eq!(flow.states, ["BOOKED"]);
+}

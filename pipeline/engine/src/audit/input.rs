@@ -1,7 +1,9 @@
 //! The rows of one table, from Parquet files or from memory, in parts that threads read side by side.
 
+mod overlaid;
+mod picked;
+
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
@@ -21,6 +23,10 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::{ChunkReader, Length};
 
+use overlaid::Kept;
+pub(crate) use overlaid::{Overlaid, Replaced};
+pub(crate) use picked::Pick;
+
 use super::concat::dictionary;
 use super::fit;
 use super::snapshot::Snapshot;
@@ -39,6 +45,8 @@ pub(crate) enum Input {
     Snapshot(Arc<Snapshot>),
     /// Batches in the storage schema; a table that is not there has no rows.
     Tables(Arc<BTreeMap<TableId, Vec<RecordBatch>>>),
+    /// A snapshot in which some rows are others.
+    Overlaid(Arc<Overlaid>),
 }
 
 /// One table, ready to be read.
@@ -64,6 +72,8 @@ enum Part {
         group: usize,
     },
     Batch(RecordBatch),
+    /// A part of another input, without the rows that are replaced.
+    Kept(Kept),
 }
 
 struct DataFile {
@@ -138,6 +148,7 @@ impl Input {
                 }
             }
             Input::Snapshot(snapshot) => input.open_files(snapshot)?,
+            Input::Overlaid(overlaid) => input.open_overlaid(overlaid)?,
         }
         Ok(input)
     }
@@ -284,6 +295,7 @@ impl TableInput {
                 let text = format!("{} {} {} {group}", file.shown, file.size, file.stamp);
                 (text, rows as u64)
             }
+            Part::Kept(kept) => kept.describe(),
         }
     }
 
@@ -323,6 +335,7 @@ impl TableInput {
             } => self
                 .read_group(snapshot, file, *group, each)
                 .map_err(|problem| format!("{}: {problem}", file.shown)),
+            Part::Kept(kept) => kept.read(each),
         }
     }
 
@@ -339,20 +352,7 @@ impl TableInput {
             Place::Constant(_) | Place::Nowhere => None,
         });
         let mask = ProjectionMask::roots(file.metadata.parquet_schema(), roots);
-        let chunks = file
-            .metadata
-            .metadata()
-            .row_group(group)
-            .columns()
-            .iter()
-            .enumerate();
-        let ranges: Vec<Range<u64>> = chunks
-            .filter(|(leaf, _)| mask.leaf_included(*leaf))
-            .map(|(_, chunk)| {
-                let (start, length) = chunk.byte_range();
-                start..start.saturating_add(length).min(file.size)
-            })
-            .collect();
+        let ranges = picked::ranges(file, group, &mask);
         let bytes = snapshot.read(&file.path, &ranges)?;
         let parts = ranges.iter().map(|range| range.start).zip(bytes).collect();
         let chunks = Chunks {

@@ -37,10 +37,13 @@ pub use options::{AuditOptions, Cut, Progress, Stage};
 pub use snapshot::Snapshot;
 
 use crate::EngineError;
-pub(crate) use input::{Input, TableInput};
-pub(crate) use plan::needed_by;
+pub(crate) use fit::normalised;
+pub(crate) use input::{Input, Overlaid, Pick, Replaced, TableInput};
+pub(crate) use key::{ByHash, hash_text, hash_texts, texts_of};
+pub(crate) use plan::{link_targets, needed_by};
 use read::TableProblem;
-use tally::{Clock, Tally};
+pub(crate) use tally::Clock;
+use tally::Tally;
 
 /// Audits a snapshot by these rules, whatever their status. Not for use within an asynchronous runtime.
 ///
@@ -72,11 +75,39 @@ pub fn audit_tables(
     Audit::new(catalog, Input::Tables(Arc::new(tables)), options, &|_| ()).run(rules)
 }
 
+/// As of when a snapshot is judged by these rules. The report has the remarks about it, or why it cannot be told.
+pub(crate) fn clock_of(
+    catalog: &Arc<Catalog>,
+    rules: &[Arc<Rule>],
+    snapshot: &Arc<Snapshot>,
+    options: &AuditOptions,
+) -> (Option<Clock>, Report) {
+    let input = Input::Snapshot(Arc::clone(snapshot));
+    let mut audit = Audit::new(catalog, input, options, &|_| ());
+    let clock = audit.clock(rules);
+    (clock, audit.report)
+}
+
+/// Audits an input as of a moment that is known already.
+pub(crate) fn audit_as_of(
+    catalog: &Arc<Catalog>,
+    rules: &[Arc<Rule>],
+    input: Input,
+    options: &AuditOptions,
+    clock: Clock,
+) -> Result<Report, EngineError> {
+    let mut audit = Audit::new(catalog, input, options, &|_| ());
+    audit.known_clock = Some(clock);
+    audit.run(rules)
+}
+
 struct Audit<'a> {
     catalog: &'a Arc<Catalog>,
     input: Input,
     options: &'a AuditOptions,
     progress: &'a (dyn Fn(Progress) + Sync),
+    /// As of when to judge, where that is known before.
+    known_clock: Option<Clock>,
     report: Report,
 }
 
@@ -92,6 +123,7 @@ impl<'a> Audit<'a> {
             input,
             options,
             progress,
+            known_clock: None,
             report: Report::default(),
         }
     }
@@ -100,7 +132,7 @@ impl<'a> Audit<'a> {
         let mut rules = rules.to_vec();
         rules.sort_by(|left, right| left.id.cmp(&right.id));
         rules.dedup_by(|left, right| left.id == right.id);
-        let clock = self.clock(&rules);
+        let clock = self.known_clock.or_else(|| self.clock(&rules));
         let mut tallies: BTreeMap<String, Tally> = rules
             .iter()
             .map(|rule| (rule.id.clone(), Tally::new(rule)))
@@ -178,6 +210,7 @@ impl<'a> Audit<'a> {
             .collect();
         let told = match &self.input {
             Input::Snapshot(snapshot) => snapshot.cut(&names),
+            Input::Overlaid(overlaid) => overlaid.snapshot.cut(&names),
             Input::Tables(_) => Ok(None),
         };
         let at_rest = self.options.cut == Cut::AtRest;

@@ -115,6 +115,39 @@ impl Snapshot {
         Ok(earliest)
     }
 
+    /// When each table was cut, as far as the manifest tells.
+    pub(crate) fn cuts(&self) -> BTreeMap<String, String> {
+        let Some(manifest) = &self.manifest else {
+            return BTreeMap::new();
+        };
+        let tables = manifest.tables.iter().filter_map(|(name, table)| {
+            let cut = table.as_of.as_ref().or(manifest.as_of.as_ref())?;
+            Some((name.clone(), cut.clone()))
+        });
+        tables.collect()
+    }
+
+    /// The bytes of the manifest; none where there is none.
+    pub(crate) fn manifest_bytes(&self) -> Result<Option<Bytes>, String> {
+        let path = self.child("manifest.json");
+        self.wait(async {
+            match self.store.get(&path).await {
+                Ok(found) => found
+                    .bytes()
+                    .await
+                    .map(Some)
+                    .map_err(|error| error.to_string()),
+                Err(object_store::Error::NotFound { .. }) => Ok(None),
+                Err(error) => Err(error.to_string()),
+            }
+        })
+    }
+
+    /// The folder or URL, as it was given.
+    pub(crate) fn location(&self) -> &str {
+        &self.shown
+    }
+
     /// How many rows the manifest promises of a table.
     pub(crate) fn promised_rows(&self, table: &str) -> Option<u64> {
         self.manifest.as_ref()?.tables.get(table)?.rows

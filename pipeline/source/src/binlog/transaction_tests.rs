@@ -28,6 +28,7 @@ fn catalog() -> Catalog {
             primary_key: vec![0],
             entities: Vec::new(),
             state: None,
+            flow: None,
             changed_at: None,
             lookback: Duration::ZERO,
             link_patience: Duration::ZERO,

@@ -45,6 +45,7 @@ fn table(
             columns: vec![order_no],
         }],
         state: None,
+        flow: None,
         changed_at: None,
         lookback: Duration::seconds(86_400),
         link_patience: Duration::seconds(60),
