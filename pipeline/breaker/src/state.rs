@@ -48,7 +48,7 @@ pub struct State {
 
     pub(crate) holds: HashMap<Name, Arc<Hold>>,
     /// Held requests by what claims them, in the order of their claims.
-    pub(crate) held_by: HashMap<Cause, BTreeMap<u64, Name>>,
+    pub(crate) held_by: BTreeMap<Cause, BTreeMap<u64, Name>>,
     pub(crate) decided_holds: BTreeSet<(Instant, Name)>,
 
     pub(crate) releases: BTreeMap<ReleaseId, Arc<Release>>,
@@ -168,6 +168,34 @@ impl State {
         let claims = self.held_by.get(cause).into_iter();
         let claims = claims.flat_map(move |claims| claims.range(after + 1..));
         claims.filter_map(|(_, name)| self.holds.get(name))
+    }
+
+    /// What is held, by cause and claim, behind this place; from the beginning without one.
+    pub fn held_after<'a>(
+        &'a self,
+        place: Option<&'a (Cause, u64)>,
+    ) -> impl Iterator<Item = &'a Arc<Hold>> {
+        use std::ops::Bound;
+        let from = place.map_or(Bound::Unbounded, |(cause, _)| Bound::Included(cause));
+        let causes = self.held_by.range((from, Bound::Unbounded));
+        let names = causes.flat_map(move |(cause, claims)| {
+            let after = place
+                .filter(|(at, _)| at == cause)
+                .map_or(0, |(_, claim)| *claim);
+            claims.range(after + 1..)
+        });
+        names.filter_map(|(_, name)| self.holds.get(name))
+    }
+
+    /// What was decided, by time and request id, behind this place; from the beginning without one.
+    pub fn decided_after(
+        &self,
+        place: Option<&(Instant, Name)>,
+    ) -> impl Iterator<Item = &Arc<Hold>> {
+        use std::ops::Bound;
+        let from = place.map_or(Bound::Unbounded, Bound::Excluded);
+        let decided = self.decided_holds.range((from, Bound::Unbounded));
+        decided.filter_map(|(_, name)| self.holds.get(name))
     }
 
     /// How many requests a cause claims.
