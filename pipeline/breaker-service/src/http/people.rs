@@ -1,0 +1,380 @@
+//! Accounts, sessions and keys.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use centinel_breaker::{Name, Point};
+use centinel_model::Duration;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::reply::{Problem, json_of, read};
+use crate::config::Span;
+use crate::directory::{
+    Account, Caller, Key, KeyScope, Role, digest, hash_password, is_password, random,
+};
+use crate::shared::Shared;
+use crate::writer::Act;
+
+type Answered = Result<Response, Problem>;
+
+/// Attempts of one account in a second; more than a person makes, fewer than a guesser wants.
+const ATTEMPTS_PER_SECOND: u32 = 1;
+const LONGEST_KEY: Duration = Duration::seconds(400 * 86_400);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignIn {
+    name: Name,
+    password: String,
+}
+
+/// Work with passwords, one at a time and away from the threads that answer checks.
+async fn with_passwords<T: Send + 'static>(
+    shared: &Shared,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let waited = tokio::time::timeout(
+        std::time::Duration::from_secs(5),
+        shared.passwords.acquire(),
+    )
+    .await;
+    let Ok(Ok(_permit)) = waited else {
+        return Err(Problem::new(
+            503,
+            "busy",
+            "too many people sign in at once: try again soon",
+        ));
+    };
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Problem::new(500, "internal", error.to_string()))
+}
+
+pub async fn sign_in(State(shared): State<Arc<Shared>>, body: Bytes) -> Answered {
+    let SignIn { name, password } = read(&body)?;
+    let now = shared.clock.now();
+    if !shared
+        .buckets
+        .take(&format!("sign-in {name}"), ATTEMPTS_PER_SECOND, now)
+    {
+        return Err(Problem::new(
+            429,
+            "rate",
+            "too many attempts for this account: wait a second",
+        ));
+    }
+    let account = shared.directory.account(name.as_str());
+    let role = account.as_ref().map(|account| account.role);
+    let right = with_passwords(&shared, move || is_password(&password, account.as_deref())).await?;
+    let act = if right {
+        "session.begin"
+    } else {
+        "session.refused"
+    };
+    let by = Caller::Person {
+        name: name.clone(),
+        role: role.unwrap_or(Role::Viewer),
+    };
+    if !right {
+        // Names that are no accounts would let anyone fill the log.
+        if role.is_some() {
+            shared.act(&by, act, Value::Null, Act::Note).await?;
+        }
+        return Err(Problem::new(
+            401,
+            "unauthenticated",
+            "no such account and password",
+        ));
+    }
+    shared.act(&by, act, Value::Null, Act::Note).await?;
+    let lasts = shared.config.limits.session.0;
+    let token = shared.directory.sign_in(name, now, now.plus(lasts));
+    let token = token.map_err(|why| Problem::new(503, "busy", why))?;
+    Ok(json_of(
+        &json!({"token": token, "role": role, "expires_in_ms": lasts.0 / 1_000}),
+    ))
+}
+
+pub async fn sign_out(
+    State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
+) -> Answered {
+    if let Caller::Person { name, .. } = &caller {
+        shared.directory.sign_out(name.as_str());
+        shared
+            .act(&caller, "session.end", Value::Null, Act::Note)
+            .await?;
+    }
+    Ok(json_of(&json!({})))
+}
+
+fn view(account: &Account) -> Value {
+    json!({"name": account.name, "role": account.role, "disabled": account.disabled})
+}
+
+pub async fn accounts(State(shared): State<Arc<Shared>>) -> Response {
+    let accounts: Vec<Value> = shared
+        .directory
+        .accounts()
+        .iter()
+        .map(|account| view(account))
+        .collect();
+    json_of(&json!({"accounts": accounts}))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewAccount {
+    name: Name,
+    role: Role,
+    password: String,
+}
+
+pub async fn create_account(
+    State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
+    body: Bytes,
+) -> Answered {
+    let NewAccount {
+        name,
+        role,
+        password,
+    } = read(&body)?;
+    if shared.directory.account(name.as_str()).is_some()
+        || name.as_str() == centinel_breaker::ITSELF
+    {
+        return Err(Problem::new(
+            409,
+            "conflict",
+            format!("there is an account {name} already: a name stands for one person"),
+        ));
+    }
+    let password = with_passwords(&shared, move || hash_password(&password))
+        .await?
+        .map_err(Problem::invalid)?;
+    let account = Account {
+        name,
+        role,
+        password,
+        disabled: false,
+    };
+    let view = view(&account);
+    shared
+        .act(
+            &caller,
+            "account.create",
+            view.clone(),
+            Act::Account(account),
+        )
+        .await?;
+    Ok(json_of(&view))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountChange {
+    role: Option<Role>,
+    password: Option<String>,
+    disabled: Option<bool>,
+}
+
+pub async fn change_account(
+    State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Answered {
+    let change: AccountChange = read(&body)?;
+    let known = shared.directory.account(&name);
+    let known = known.ok_or_else(|| Problem::unknown("there is no such account"))?;
+    let mut account = Account::clone(&known);
+    account.role = change.role.unwrap_or(account.role);
+    account.disabled = change.disabled.unwrap_or(account.disabled);
+    let other = |other: &Account| {
+        other.role == Role::Admin && !other.disabled && other.name != account.name
+    };
+    let is_admin = account.role == Role::Admin && !account.disabled;
+    if known.role == Role::Admin
+        && !is_admin
+        && !shared
+            .directory
+            .accounts()
+            .iter()
+            .any(|account| other(account))
+    {
+        return Err(Problem::new(
+            409,
+            "conflict",
+            "this is the last admin: make another one first",
+        ));
+    }
+    let new_password = change.password.is_some();
+    if let Some(password) = change.password {
+        let hash = with_passwords(&shared, move || hash_password(&password)).await?;
+        account.password = hash.map_err(Problem::invalid)?;
+    }
+    let mut about = view(&account);
+    about["new_password"] = new_password.into();
+    shared
+        .act(
+            &caller,
+            "account.change",
+            about,
+            Act::Account(account.clone()),
+        )
+        .await?;
+    if new_password || account.disabled {
+        shared.directory.sign_out(account.name.as_str());
+    }
+    Ok(json_of(&view(&account)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewPassword {
+    old: String,
+    new: String,
+}
+
+/// A person changes their own password.
+pub async fn change_password(
+    State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
+    body: Bytes,
+) -> Answered {
+    let NewPassword { old, new } = read(&body)?;
+    let Caller::Person { name, .. } = &caller else {
+        return Err(Problem::new(403, "forbidden", "keys have no password"));
+    };
+    if !shared.buckets.take(
+        &format!("sign-in {name}"),
+        ATTEMPTS_PER_SECOND,
+        shared.clock.now(),
+    ) {
+        return Err(Problem::new(
+            429,
+            "rate",
+            "too many attempts for this account: wait a second",
+        ));
+    }
+    let known = shared.directory.account(name.as_str());
+    let known = known.ok_or_else(|| Problem::unknown("there is no such account"))?;
+    let work = {
+        let known = known.clone();
+        move || is_password(&old, Some(&known)).then(|| hash_password(&new))
+    };
+    let Some(password) = with_passwords(&shared, work).await? else {
+        return Err(Problem::new(
+            401,
+            "unauthenticated",
+            "that is not the old password",
+        ));
+    };
+    let password = password.map_err(Problem::invalid)?;
+    let account = Account {
+        password,
+        ..Account::clone(&known)
+    };
+    shared
+        .act(
+            &caller,
+            "account.password",
+            Value::Null,
+            Act::Account(account),
+        )
+        .await?;
+    shared.directory.sign_out(name.as_str());
+    Ok(json_of(&json!({})))
+}
+
+fn view_key(key: &Key, now: centinel_breaker::Instant) -> Value {
+    json!({
+        "id": key.id, "name": key.name, "scopes": key.scopes, "points": key.points,
+        "revoked": key.revoked, "expires_in_ms": key.expires.since(now).0 / 1_000,
+        "requests_per_second": key.requests_per_second,
+    })
+}
+
+pub async fn keys(State(shared): State<Arc<Shared>>) -> Response {
+    let now = shared.clock.now();
+    let keys: Vec<Value> = shared
+        .directory
+        .keys()
+        .iter()
+        .map(|key| view_key(key, now))
+        .collect();
+    json_of(&json!({"keys": keys}))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewKey {
+    name: Name,
+    scopes: Vec<KeyScope>,
+    #[serde(default)]
+    points: Vec<Point>,
+    lasts: Span,
+    #[serde(default = "usual_rate")]
+    requests_per_second: u32,
+}
+
+fn usual_rate() -> u32 {
+    100_000
+}
+
+/// Makes a key. Its token is told here and never again. To rotate, make the next one, put it in place, revoke the last.
+pub async fn create_key(
+    State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
+    body: Bytes,
+) -> Answered {
+    let wanted: NewKey = read(&body)?;
+    if wanted.scopes.is_empty() || wanted.lasts.0 == Duration::ZERO || wanted.lasts.0 > LONGEST_KEY
+    {
+        return Err(Problem::invalid(
+            "a key has at least one scope, and lasts at most 400d: make its successor before it expires",
+        ));
+    }
+    let failed = |why: &str| Problem::new(503, "unavailable", why);
+    let (id, secret) = (random(9).map_err(failed)?, random(32).map_err(failed)?);
+    let now = shared.clock.now();
+    let key = Key {
+        id: id.clone(),
+        name: wanted.name,
+        scopes: wanted.scopes,
+        points: wanted.points,
+        hash: digest(&secret),
+        expires: now.plus(wanted.lasts.0),
+        revoked: false,
+        requests_per_second: wanted.requests_per_second,
+    };
+    let mut view = view_key(&key, now);
+    shared
+        .act(&caller, "key.create", view.clone(), Act::Key(key))
+        .await?;
+    view["token"] = format!("cbk.{id}.{secret}").into();
+    Ok(json_of(&view))
+}
+
+pub async fn revoke_key(
+    State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Answered {
+    let known = shared
+        .directory
+        .key(&id)
+        .ok_or_else(|| Problem::unknown("there is no such key"))?;
+    let key = Key {
+        revoked: true,
+        ..Key::clone(&known)
+    };
+    let view = view_key(&key, shared.clock.now());
+    shared
+        .act(&caller, "key.revoke", view.clone(), Act::Key(key))
+        .await?;
+    Ok(json_of(&view))
+}

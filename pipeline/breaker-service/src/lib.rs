@@ -1,0 +1,197 @@
+//! The fund circuit breaker as a service: its store, its HTTP interface, its audit log. [`serve`] is the whole of it.
+//! What it is for and how to use it is in the README beside this crate.
+
+pub mod audit;
+mod clock;
+mod config;
+mod directory;
+mod http;
+mod limit;
+mod listen;
+mod shared;
+mod store;
+mod webhook;
+mod writer;
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use centinel_breaker::{Name, State};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+pub use audit::{Entry, Head, Verified};
+pub use clock::{Clock, Mark};
+pub use config::{
+    Automatic, Config, ConfigError, Point, Points, ServiceLimits, Span, Tls, Webhook,
+};
+pub use directory::{Account, Key, KeyScope, Role};
+pub use http::{Needs, OPENAPI, ROUTES, Route};
+pub use store::{Commit, OpenStore, Record, Sqlite, Store, StoreError};
+pub use webhook::signature;
+
+/// Why the service did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The configuration cannot be.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The store cannot be used.
+    #[error("[breaker] store: {0}")]
+    Store(#[from] StoreError),
+    /// Something that it needs is not there.
+    #[error("[breaker]: {0}")]
+    Start(String),
+}
+
+/// The embedded store of a configuration.
+pub fn sqlite(config: &Config) -> OpenStore {
+    let (path, pages) = (config.store.clone(), config.limits.store_pages);
+    Arc::new(move || {
+        let mut store = Sqlite::open(&path)?;
+        if pages > 0 {
+            store.limit_pages(pages)?;
+        }
+        Ok(Box::new(store))
+    })
+}
+
+/// Serves until `shutdown` is done. What was accepted is stored by then.
+pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
+    config.check()?;
+    let listener = TcpListener::bind(config.listen).await.map_err(|error| {
+        ServeError::Start(format!(
+            "{}: {error}: choose a free `listen` address",
+            config.listen
+        ))
+    })?;
+    let open = sqlite(&config);
+    serve_over(config, open, listener, shutdown).await
+}
+
+/// The same over a given store and listener.
+pub async fn serve_over(
+    config: Config,
+    open: OpenStore,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    config.check()?;
+    let tls = config.tls.as_ref().map(listen::acceptor).transpose()?;
+    let webhook = config.webhook.clone().map(with_secret).transpose()?;
+    let mut store = open()?;
+    let (head, records) = (store.head()?, store.load()?);
+    let mark = records.iter().find_map(|record| match record {
+        Record::Mark(mark) => Some(mark),
+        _ => None,
+    });
+    let clock = Clock::after(mark);
+    let mut state = State::default();
+    state.advance(clock.now());
+    let (commands, waiting) = writer::channel();
+    let (end, ending) = watch::channel(false);
+    let directory = directory::Directory::default();
+    let mut delivered = 0;
+    for record in records {
+        match record {
+            Record::Breaker(change) => state.put(&change),
+            Record::Account(account) => directory.put_account(account),
+            Record::Key(key) => directory.put_key(key),
+            Record::Delivered(sequence) => delivered = sequence,
+            Record::Mark(_) => {}
+        }
+    }
+    let most = config.limits.connections;
+    let mut shared = shared::Shared::new(config, clock, state, open()?, commands, ending.clone());
+    shared.directory = directory;
+    shared.delivered.store(delivered, Ordering::Relaxed);
+    let shared = Arc::new(shared);
+
+    let writer = writer::Writer::new(shared.clone(), open, store, head);
+    let writing = std::thread::Builder::new()
+        .name("breaker-writer".into())
+        .spawn(move || writer.run(&waiting))
+        .map_err(|error| ServeError::Start(format!("no thread: {error}")))?;
+    if let Some((webhook, secret, client)) = webhook {
+        tokio::spawn(webhook::deliver(shared.clone(), webhook, secret, client));
+    }
+    let served = listen::listen(listener, tls, http::router(&shared), most, ending);
+    tokio::pin!(served);
+    tokio::select! {
+        () = &mut served => {}
+        () = shutdown => {
+            let _ = end.send(true);
+            served.await;
+        }
+    }
+    shared.end_commands();
+    let ended = tokio::task::spawn_blocking(move || writing.join()).await;
+    match ended {
+        Ok(Ok(())) => Ok(()),
+        _ => Err(ServeError::Start(
+            "the writing thread failed: start the service again".into(),
+        )),
+    }
+}
+
+fn with_secret(webhook: Webhook) -> Result<(Webhook, String, reqwest::Client), ServeError> {
+    let name = &webhook.secret_env;
+    let secret = std::env::var(name).ok().filter(|secret| secret.len() >= 32);
+    let secret = secret.ok_or_else(|| {
+        ServeError::Start(format!("the environment variable {name} holds no secret of 32 letters at least: set it; the webhook's receiver needs the same"))
+    })?;
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .map_err(|error| ServeError::Start(format!("no client for the webhook: {error}")))?;
+    Ok((webhook, secret, client))
+}
+
+/// Makes the first admin, before the service is started for the first time.
+pub fn create_first_admin(open: &OpenStore, name: &str, password: &str) -> Result<(), ServeError> {
+    let name = Name::new(name).map_err(|error| ServeError::Start(error.to_string()))?;
+    let mut store = open()?;
+    let known = store.load()?.into_iter().any(|record| match record {
+        Record::Account(account) => account.role == Role::Admin || account.name == name,
+        _ => false,
+    });
+    if known {
+        return Err(ServeError::Start(
+            "there is an admin, or an account of this name, already: sign in as one".into(),
+        ));
+    }
+    let password = directory::hash_password(password).map_err(ServeError::Start)?;
+    let account = Account {
+        name,
+        role: Role::Admin,
+        password,
+        disabled: false,
+    };
+    let mut head = store.head()?;
+    let entry = head.chain(&audit::Body {
+        at: audit::at(Clock::after(None).both().wall),
+        by: centinel_breaker::ITSELF.into(),
+        act: "account.create".into(),
+        about: json!({"name": account.name, "role": account.role}),
+        changes: vec![],
+    })?;
+    let commit = Commit {
+        records: vec![Record::Account(account)],
+        entries: vec![entry],
+    };
+    Ok(store.commit(&commit)?)
+}
+
+/// Verifies the audit log of a store, running or not.
+pub fn verify_log(path: &Path, noted: Option<&Head>) -> Result<Verified, ServeError> {
+    if !path.exists() {
+        return Err(ServeError::Start(format!(
+            "{}: there is no such store",
+            path.display()
+        )));
+    }
+    Ok(audit::verify(&mut Sqlite::open(path)?, noted)?)
+}

@@ -1,0 +1,110 @@
+//! Connections: TLS, their number, their patience.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+
+use crate::ServeError;
+use crate::config::Tls;
+
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// How long a connection may take to send the head of its next request.
+const IDLE: Duration = Duration::from_secs(75);
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// TLS from the files of the configuration.
+pub fn acceptor(tls: &Tls) -> Result<TlsAcceptor, ServeError> {
+    let wrong = |file: &Path, error: &dyn std::fmt::Display| {
+        ServeError::Start(format!(
+            "{}: {error}: [breaker.tls] names a certificate chain and its key, both PEM",
+            file.display()
+        ))
+    };
+    let chain = CertificateDer::pem_file_iter(&tls.certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| wrong(&tls.certificate, &error))?;
+    let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|error| wrong(&tls.key, &error))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| wrong(&tls.certificate, &error))?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|error| wrong(&tls.certificate, &error))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Serves connections until the service ends, and waits a little for those that are being answered.
+pub async fn listen(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    most: usize,
+    ending: watch::Receiver<bool>,
+) {
+    let permits = Arc::new(Semaphore::new(most));
+    let mut ended = ending.clone();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = ended.changed() => break,
+        };
+        let Ok((socket, _)) = accepted else {
+            // Out of file descriptors, most likely: let some close.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            continue;
+        };
+        // Beyond the most, connections are closed at once: the caller's default is better than waiting.
+        let Ok(permit) = permits.clone().try_acquire_owned() else {
+            continue;
+        };
+        let _ = socket.set_nodelay(true);
+        let (router, tls, ending) = (router.clone(), tls.clone(), ending.clone());
+        tokio::spawn(async move {
+            match tls {
+                None => connection(socket, router, ending).await,
+                Some(tls) => {
+                    if let Ok(Ok(stream)) =
+                        tokio::time::timeout(HANDSHAKE, tls.accept(socket)).await
+                    {
+                        connection(stream, router, ending).await;
+                    }
+                }
+            }
+            drop(permit);
+        });
+    }
+    drop(listener);
+    let all = u32::try_from(most).unwrap_or(u32::MAX);
+    let _ = tokio::time::timeout(FAREWELL, permits.acquire_many(all)).await;
+}
+
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+    mut ending: watch::Receiver<bool>,
+) {
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    tokio::pin!(served);
+    tokio::select! {
+        _ = served.as_mut() => return,
+        _ = ending.changed() => served.as_mut().graceful_shutdown(),
+    }
+    let _ = tokio::time::timeout(FAREWELL, served).await;
+}
