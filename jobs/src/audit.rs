@@ -89,8 +89,7 @@ pub fn run(arguments: &AuditArguments) -> ExitCode {
         Ok(loaded) => loaded,
         Err(status) => return status.into(),
     };
-    let rules = wanted(&rules.rules, &arguments.rule);
-    let rules = match rules.and_then(|rules| without_history(rules, &arguments.rule)) {
+    let rules = match wanted_in_audits(&rules.rules, &arguments.rule) {
         Ok(rules) => rules,
         Err(problems) => {
             problems.iter().for_each(complain);
@@ -228,11 +227,13 @@ pub fn wanted(rules: &[Arc<Rule>], named: &[String]) -> Result<Vec<Arc<Rule>>, V
     }
 }
 
-/// The rules but those that read the history of changes, which no snapshot holds; an error where one of those is named.
-pub fn without_history(
-    mut rules: Vec<Arc<Rule>>,
+/// As [`wanted`], but those that read the history of changes, which no snapshot holds; an error where one of those is
+/// named.
+pub fn wanted_in_audits(
+    rules: &[Arc<Rule>],
     named: &[String],
 ) -> Result<Vec<Arc<Rule>>, Vec<String>> {
+    let mut rules = wanted(rules, named)?;
     let of_history = rules.iter().filter(|rule| rule.reads_history);
     let refused: Vec<String> = of_history
         .filter(|rule| named.contains(&rule.id))

@@ -13,7 +13,7 @@ use centinel_model::Duration;
 use clap::Args;
 
 use super::{digest_of_schemas, now};
-use crate::audit::{environment, wanted};
+use crate::audit::{environment, wanted_in_audits};
 use crate::exit::Status;
 use crate::folders::Folders;
 use crate::printer::{Printer, complain};
@@ -60,7 +60,7 @@ impl ApproveArguments {
         let plan =
             RepairPlan::read(&text).map_err(|problem| self.refuse(&problem, Status::Findings))?;
         let (catalog, rules) = self.folders.load()?;
-        let rules = wanted(&rules.rules, &plan.judged_by.only).map_err(|problems| {
+        let rules = wanted_in_audits(&rules.rules, &plan.judged_by.only).map_err(|problems| {
             problems.iter().for_each(complain);
             Status::Findings
         })?;

@@ -16,7 +16,7 @@ use centinel_model::Timestamp;
 use clap::{Args, ValueEnum};
 
 use super::{digest_of_schemas, now, show};
-use crate::audit::{bytes, environment, wanted};
+use crate::audit::{bytes, environment, wanted_in_audits};
 use crate::exit::Status;
 use crate::folders::Folders;
 use crate::printer::{Printer, complain};
@@ -79,7 +79,7 @@ impl PlanArguments {
     fn run(&self) -> Result<Status, Status> {
         let (catalog, rules) = self.folders.load()?;
         let schemas_digest = digest_of_schemas(&self.folders.schemas)?;
-        let rules = wanted(&rules.rules, &self.rule).map_err(|problems| {
+        let rules = wanted_in_audits(&rules.rules, &self.rule).map_err(|problems| {
             problems.iter().for_each(complain);
             Status::WrongUsage
         })?;

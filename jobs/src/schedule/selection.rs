@@ -8,7 +8,7 @@ use centinel_catalog::{Catalog, Diagnostic};
 use centinel_rules::{Rule, Status as Trust};
 use sha2::{Digest, Sha256};
 
-use crate::audit::wanted;
+use crate::audit::wanted_in_audits;
 use crate::config::{AuditConfig, Config, suggest};
 
 /// Why an audit's rules cannot be asked.
@@ -104,17 +104,20 @@ pub fn rules_of(
 
 fn chosen(all: &[Arc<Rule>], audit: &AuditConfig) -> Result<Vec<Arc<Rule>>, Vec<String>> {
     if audit.rules.is_empty() && audit.tags.is_empty() {
-        return wanted(all, &[]);
+        return wanted_in_audits(all, &[]);
     }
     let mut problems = Vec::new();
     let mut chosen = match audit.rules.as_slice() {
         [] => Vec::new(),
-        named => wanted(all, named).unwrap_or_else(|wrong| {
+        named => wanted_in_audits(all, named).unwrap_or_else(|wrong| {
             problems.extend(wrong);
             Vec::new()
         }),
     };
-    let trusted = || all.iter().filter(|rule| rule.status != Trust::Draft);
+    let trusted = || {
+        all.iter()
+            .filter(|rule| rule.status != Trust::Draft && !rule.reads_history)
+    };
     for tag in &audit.tags {
         let tagged: Vec<_> = trusted()
             .filter(|rule| rule.tags.contains(tag))

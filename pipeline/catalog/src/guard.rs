@@ -157,6 +157,7 @@ impl Table {
             shard: None,
             zone_seconds: None,
             message: None,
+            flow: None,
             guard: None,
             plans_for: None,
         }

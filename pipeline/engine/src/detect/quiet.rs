@@ -4,8 +4,10 @@
 use std::time::{Duration, Instant};
 
 use centinel_model::{SourceId, Timestamp};
+use centinel_source::{InputOptions, Until};
 
 use super::detector::Detector;
+use super::run::RunOptions;
 
 /// Watches for the end.
 #[derive(Clone, Debug)]
@@ -55,6 +57,24 @@ impl Quiet {
             changed: now,
             sources: watched.collect(),
         }
+    }
+
+    /// Watches for the end of a platform that is followed, where that is wanted. Files are always read to their ends;
+    /// servers must say that they were.
+    pub(super) fn of(detector: &Detector, options: &RunOptions) -> Option<Quiet> {
+        let after = options
+            .quiet_after
+            .filter(|_| options.until == Until::Stopped)?;
+        let served = options.inputs.iter().filter_map(|input| match input {
+            InputOptions::Binlog(options) => Some(options.source.as_str()),
+            InputOptions::Kafka(options) => Some(options.source.as_str()),
+            InputOptions::File(_) => None,
+        });
+        let needed = detector.needed_sources();
+        let sources = served.filter_map(|name| detector.catalog.source_id(name));
+        let sources = sources.filter(|source| needed & (1 << source.0) != 0);
+        let patience = Duration::from_micros(options.silent_after.0.max(0).unsigned_abs());
+        Some(Quiet::new(after, patience, sources, Instant::now()))
     }
 
     /// Something has changed.

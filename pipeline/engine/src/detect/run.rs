@@ -384,7 +384,7 @@ impl Loop<'_> {
         let rescan = if followed { 0 } else { RESCAN_PER_BATCH };
         let (mut count, mut more_due) = (0, true);
         let (mut ends, mut waiting) = (false, None);
-        let mut quiet = self.quiet(options);
+        let mut quiet = Quiet::of(self.detector, options);
         let mut unheard = Vec::new();
         loop {
             let turned = match followed {
@@ -426,7 +426,9 @@ impl Loop<'_> {
                 quiet.changed(Instant::now());
             }
             let progress = |source| self.detector.progress(source);
-            let found = quiet.as_mut().map(|quiet| quiet.look(progress, Instant::now()));
+            let found = quiet
+                .as_mut()
+                .map(|quiet| quiet.look(progress, Instant::now()));
             let found = found.filter(|found| *found != Found::Waiting && !self.leaves());
             if let Some(found) = found {
                 // What was read while this was worked through may be a change. From here on the run ends, whatever
@@ -455,24 +457,6 @@ impl Loop<'_> {
         let complete = options.until == Until::End && !self.leaves();
         self.come_to_rest(ends || complete)?;
         Ok((count, unheard))
-    }
-
-    /// Watches for the end of a platform that is followed, where that is wanted. Files are always read to their ends;
-    /// servers must say that they were.
-    fn quiet(&self, options: &RunOptions) -> Option<Quiet> {
-        let after = options
-            .quiet_after
-            .filter(|_| options.until == Until::Stopped)?;
-        let served = options.inputs.iter().filter_map(|input| match input {
-            InputOptions::Binlog(options) => Some(options.source.as_str()),
-            InputOptions::Kafka(options) => Some(options.source.as_str()),
-            InputOptions::File(_) => None,
-        });
-        let needed = self.detector.needed_sources();
-        let sources = served.filter_map(|name| self.detector.catalog.source_id(name));
-        let sources = sources.filter(|source| needed & (1 << source.0) != 0);
-        let patience = Duration::from_micros(options.silent_after.0.max(0).unsigned_abs());
-        Some(Quiet::new(after, patience, sources, Instant::now()))
     }
 
     /// Whether the run ends though its inputs do not.
