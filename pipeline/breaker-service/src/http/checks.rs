@@ -51,7 +51,10 @@ pub async fn check(
 /// For previews.
 fn remember(shared: &Shared, clock: Instant, request: &Request) {
     let request = request.clone();
-    let mut traffic = shared.traffic.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut traffic = shared
+        .traffic
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     traffic.saw(clock, request);
 }
 
