@@ -156,6 +156,14 @@ fn main() -> Result<(), Failure> {
     done
 }
 
+/// Never rests, as detection that catches up does not.
+fn at_lower_priority() -> Result<Running, Failure> {
+    let busy = Command::new("nice")
+        .args(["-n", "19", "sh", "-c", "while :; do :; done"])
+        .spawn()?;
+    Ok(Running(busy))
+}
+
 fn bench(folder: &Path, seconds: &str, connections: &str) -> Result<(), Failure> {
     let port = std::net::TcpListener::bind("127.0.0.1:0")?
         .local_addr()?
@@ -176,8 +184,19 @@ fn bench(folder: &Path, seconds: &str, connections: &str) -> Result<(), Failure>
         .enable_all()
         .build()?;
     let key = runtime.block_on(key(&url))?;
-    for (what, held) in [("all allowed", 0), ("one of 1,000 held and stored", 1_000)] {
+    let scenes = [
+        ("all allowed", 0, false),
+        ("one of 1,000 held and stored", 1_000, false),
+        ("all allowed, both cores busy at a lower priority", 0, true),
+    ];
+    for (what, held, busy) in scenes {
         std::fs::write(&wrk, script(&key, held))?;
+        let _busy: Vec<Running> = match busy {
+            true => (0..2)
+                .map(|_| at_lower_priority())
+                .collect::<Result<_, _>>()?,
+            false => vec![],
+        };
         println!("{TRIPS} trips in force, {connections} connections, {what}:");
         let status = Command::new("wrk")
             .args([

@@ -79,3 +79,18 @@ fn what_cannot_be_is_refused_with_a_remedy() {
         assert!(error.contains(remedy), "{to}: {error}");
     }
 }
+
+#[test]
+fn the_configuration_of_the_readme_can_be_used_as_it_stands() {
+    let readme = include_str!("../../README.md");
+    let text = readme
+        .split("```toml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    let text = text.unwrap();
+    Config::read(text).unwrap();
+    // What is commented out there, too.
+    let tables = text.replace("\n# [", "\n[").replace("\n# ", "\n");
+    let config = Config::read(&tables).unwrap();
+    assert!(config.tls.is_some() && config.webhook.is_some());
+}

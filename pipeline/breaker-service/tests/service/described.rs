@@ -105,6 +105,33 @@ fn mistakes(all: &Value, schema: &Value, value: &Value, at: &str, found: &mut Ve
     }
 }
 
+#[test]
+fn the_bodies_in_the_readme_are_as_described() {
+    let readme = include_str!("../../README.md");
+    let commands = readme
+        .split("```sh\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    let all = description();
+    let (mut found, mut seen) = (Vec::new(), 0);
+    for command in commands.unwrap().split("curl -s ").skip(1) {
+        let path = command
+            .split(['"', ' ', '?'])
+            .find_map(|word| word.strip_prefix("$URL"))
+            .unwrap();
+        assert!(all["paths"][path].is_object(), "{path}");
+        let Some(body) = command.split("-d '").nth(1) else {
+            continue;
+        };
+        let body: Value = serde_json::from_str(body.split('\'').next().unwrap()).unwrap();
+        let schema =
+            &all["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"];
+        mistakes(&all, schema, &body, path, &mut found);
+        seen += 1;
+    }
+    assert!(found.is_empty() && seen >= 8, "{seen}: {found:#?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_are_as_described() {
     let mut service = Service::start().await;

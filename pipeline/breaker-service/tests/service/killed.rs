@@ -218,7 +218,7 @@ async fn killed_at_any_moment_it_loses_nothing_and_applies_nothing_twice() {
 
     let _running = start(&config);
     let person = sign_in("ann").await;
-    let known = known.lock().unwrap();
+    let known = std::mem::take(&mut *known.lock().unwrap());
     assert!(
         known.holds.len() > 300 && known.trips.len() > 50 && known.released.len() > 50,
         "{} holds, {} trips, {} releases",
