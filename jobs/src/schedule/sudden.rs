@@ -222,6 +222,7 @@ fn finding(
         positions: Positions::default(),
         anchor: judged_at.into(),
         judged_at: judged_at.into(),
+        checkpoint: None,
     }
 }
 

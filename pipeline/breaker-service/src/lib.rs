@@ -111,9 +111,14 @@ pub async fn serve_over(
     let shared = Arc::new(shared);
 
     let writer = writer::Writer::new(shared.clone(), open, store, head);
+    let (alive, died) = tokio::sync::oneshot::channel::<()>();
     let writing = std::thread::Builder::new()
         .name("breaker-writer".into())
-        .spawn(move || writer.run(&waiting))
+        .spawn(move || {
+            // Dropped when the thread ends, however it ends: without it nothing is stored, so nothing is served.
+            let _alive = alive;
+            writer.run(&waiting);
+        })
         .map_err(|error| ServeError::Start(format!("no thread: {error}")))?;
     if let Some((webhook, secret, client)) = webhook {
         tokio::spawn(webhook::deliver(shared.clone(), webhook, secret, client));
@@ -125,6 +130,9 @@ pub async fn serve_over(
         () = shutdown => {
             let _ = end.send(true);
             served.await;
+        }
+        _ = died => {
+            let _ = end.send(true);
         }
     }
     shared.end_commands();

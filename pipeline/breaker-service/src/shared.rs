@@ -132,10 +132,12 @@ impl Shared {
             reply,
         };
         let commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
-        let sent = commands.as_ref().map(|commands| commands.try_send(command));
+        let sent = commands
+            .as_ref()
+            .map(|commands| commands.try_send(command).is_ok());
         match sent {
-            Some(Ok(())) => Ok(answer),
-            Some(Err(_)) => Err(Failure::Unavailable(
+            Some(true) => Ok(answer),
+            Some(false) => Err(Failure::Unavailable(
                 "too many changes wait to be stored".into(),
             )),
             None => Err(Failure::Unavailable("the service is ending".into())),

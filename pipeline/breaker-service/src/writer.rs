@@ -113,18 +113,16 @@ impl Writer {
         let mut ticked = Monotonic::now();
         loop {
             let mut batch = Vec::new();
-            let wait = if self.leading.has_work(self.shared.clock.now()) {
-                Duration::ZERO
-            } else {
-                TICK
-            };
+            // While the store fails, work that is due waits as well.
+            let due = self.failed.is_none() && self.leading.has_work(self.shared.clock.now());
+            let wait = if due { Duration::ZERO } else { TICK };
             match commands.recv_timeout(wait) {
                 Ok(command) => batch.push(command),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             batch.extend(commands.try_iter().take(MOST_AT_ONCE - batch.len()));
-            let tick = ticked.elapsed() >= TICK || self.leading.has_work(self.shared.clock.now());
+            let tick = due || ticked.elapsed() >= TICK;
             if tick {
                 ticked = Monotonic::now();
             }

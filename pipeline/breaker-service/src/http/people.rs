@@ -23,6 +23,8 @@ type Answered = Result<Response, Problem>;
 
 /// Attempts of one account in a second; more than a person makes, fewer than a guesser wants.
 const ATTEMPTS_PER_SECOND: u32 = 1;
+/// Attempts of all: each takes a core for some milliseconds, and checks need it more.
+const ALL_ATTEMPTS_PER_SECOND: u32 = 10;
 const LONGEST_KEY: Duration = Duration::seconds(400 * 86_400);
 
 #[derive(Deserialize)]
@@ -56,14 +58,13 @@ async fn with_passwords<T: Send + 'static>(
 pub async fn sign_in(State(shared): State<Arc<Shared>>, body: Bytes) -> Answered {
     let SignIn { name, password } = read(&body)?;
     let now = shared.clock.now();
-    if !shared
-        .buckets
-        .take(&format!("sign-in {name}"), ATTEMPTS_PER_SECOND, now)
-    {
+    let all = shared.buckets.take("sign-in", ALL_ATTEMPTS_PER_SECOND, now);
+    let account = format!("sign-in {name}");
+    if !all || !shared.buckets.take(&account, ATTEMPTS_PER_SECOND, now) {
         return Err(Problem::new(
             429,
             "rate",
-            "too many attempts for this account: wait a second",
+            "too many attempts: wait a second",
         ));
     }
     let account = shared.directory.account(name.as_str());
@@ -257,7 +258,7 @@ pub async fn change_password(
         return Err(Problem::new(
             429,
             "rate",
-            "too many attempts for this account: wait a second",
+            "too many attempts: wait a second",
         ));
     }
     let known = shared.directory.account(name.as_str());

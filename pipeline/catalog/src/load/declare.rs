@@ -157,7 +157,7 @@ pub(super) fn header(form: &mut Form, fields: &mut Fields, expected: &str) {
     }
 }
 
-const TABLE_FIELDS: [&str; 18] = [
+const TABLE_FIELDS: [&str; 19] = [
     "centinel",
     "table",
     "event",

@@ -139,7 +139,7 @@ pub fn find_table(catalog: &Catalog, name: &str) -> Result<TableId, (String, Str
             let declared = |id: &&TableId| catalog.table(**id).from_declared;
             let found: Vec<&TableId> = ids.iter().filter(reads).collect();
             let closest: Vec<&TableId> = match found.iter().any(|id| declared(id)) {
-                true => found.into_iter().filter(|id| declared(id)).collect(),
+                true => found.into_iter().filter(declared).collect(),
                 false => found,
             };
             match closest.as_slice() {

@@ -134,7 +134,7 @@ impl TableInput {
             .iter()
             .filter_map(|place| match file.places[*place] {
                 Place::Root(root) => Some(root),
-                Place::Constant(_) => None,
+                Place::Constant(_) | Place::Nowhere => None,
             });
         let mask = ProjectionMask::roots(file.metadata.parquet_schema(), roots);
         let ranges = ranges(file, group, &mask);
@@ -160,6 +160,7 @@ impl TableInput {
                     Place::Constant(value) => {
                         fit::constant(column, value.as_deref(), batch.num_rows())
                     }
+                    Place::Nowhere => fit::constant(column, None, batch.num_rows()),
                     Place::Root(_) => match batch.column_by_name(&column.name) {
                         Some(found) => fit::to_storage(column, found),
                         None => Err("is missing".into()),
