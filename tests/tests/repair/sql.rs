@@ -108,7 +108,7 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn table(&mut self) -> &'static str {
-        self.draw.of(&TABLES)
+        self.draw.of::<&str>(&TABLES)
     }
 
     /// A value that some row of the table has there, or NULL.
