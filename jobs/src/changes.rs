@@ -1,20 +1,16 @@
 //! `centinel changes`: the changes made by hand that detection told, with who, when, what, and what followed.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use centinel_model::{CheckpointVerdict, FINDING_SCHEMA, Finding, Verdict};
+use centinel_model::{CheckpointVerdict, Finding, Verdict};
 use centinel_rules::GUARD_PREFIX;
 use clap::{Args, ValueEnum};
 
 use crate::exit::Status;
 use crate::printer::{Printer, complain};
-
-/// Lines longer than this are none of detection's.
-const LONGEST_LINE: usize = 16 << 20;
+use crate::told_lines::read_told;
 
 /// Where the findings are, and how changes are shown.
 #[derive(Args, Debug)]
@@ -81,42 +77,18 @@ fn read(arguments: &ChangesArguments) -> Result<Vec<Finding>, String> {
         .table
         .as_deref()
         .map(centinel_rules::guard_rule_id);
-    let file = File::open(&arguments.findings).map_err(|error| {
-        format!("{error}: name the file that `[findings]` or --out of detect names")
-    })?;
-    let mut lines = BufReader::new(file);
-    let (mut found, mut line, mut number) = (BTreeMap::new(), String::new(), 0_u64);
-    loop {
-        line.clear();
-        number += 1;
-        let read = lines
-            .read_line(&mut line)
-            .map_err(|error| format!("line {number}: {error}"))?;
-        // The last line may still be written.
-        if read == 0 || !line.ends_with('\n') {
-            break;
-        }
-        if line.len() > LONGEST_LINE || !line.contains(GUARD_PREFIX) {
-            continue;
-        }
-        let value: serde_json::Value = serde_json::from_str(&line)
-            .map_err(|error| format!("line {number} is not one of detection's: {error}"))?;
-        if value["schema"] != FINDING_SCHEMA {
-            continue;
-        }
-        let finding: Finding = serde_json::from_value(value)
-            .map_err(|error| format!("line {number} is a finding of another form: {error}"))?;
-        let counts = match &wanted {
-            Some(rule) => finding.rule == *rule,
-            None => finding.rule.starts_with(GUARD_PREFIX),
-        };
-        if counts {
-            found.insert(finding.finding_id.clone(), finding);
-        }
-    }
+    let told = read_told(&arguments.findings)?;
+    let counts = |finding: &Finding| match &wanted {
+        Some(rule) => finding.rule == *rule,
+        None => finding.rule.starts_with(GUARD_PREFIX),
+    };
     let stands =
         |finding: &Finding| matches!(finding.verdict, Verdict::Confirmed | Verdict::Undetermined);
-    let mut changes: Vec<Finding> = found.into_values().filter(stands).collect();
+    let mut changes: Vec<Finding> = told
+        .findings
+        .into_values()
+        .filter(|finding| counts(finding) && stands(finding))
+        .collect();
     changes.sort_by(|left, right| {
         (&left.anchor, &left.finding_id).cmp(&(&right.anchor, &right.finding_id))
     });

@@ -20,6 +20,7 @@ mod run;
 mod schedule;
 mod sweep_told;
 mod told;
+mod told_lines;
 
 use std::process::ExitCode;
 

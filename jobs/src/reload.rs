@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use centinel_catalog::{Catalog, read_file};
-use centinel_rules::Rule;
+use centinel_rules::{CHECKPOINTS, Rule};
 
 use crate::audit::wanted;
 use crate::check;
@@ -153,19 +153,19 @@ impl Looks {
     /// Files of other kinds, such as the tests of rules, do not count.
     fn at(folders: &Folders) -> Looks {
         Looks {
-            schemas: looks(&folders.schemas, "yaml"),
-            rules: looks(&folders.rules, "sql"),
+            schemas: looks(&folders.schemas, |name| name.ends_with(".yaml")),
+            rules: looks(&folders.rules, |name| name.ends_with(".sql") || name == CHECKPOINTS),
         }
     }
 }
 
 /// Files that cannot be looked at are as good as absent.
-fn looks(folder: &Path, kind: &str) -> BTreeMap<PathBuf, Look> {
+fn looks(folder: &Path, counts: impl Fn(&str) -> bool) -> BTreeMap<PathBuf, Look> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let file = |entry: std::fs::DirEntry| {
         let path = entry.path();
-        let counts = path.extension().is_some_and(|end| end == kind);
-        let about = counts.then(|| std::fs::metadata(&path).ok())??;
+        let name = path.file_name()?.to_str()?;
+        let about = counts(name).then(|| std::fs::metadata(&path).ok())??;
         let look = Look {
             length: about.len(),
             node: about.ino(),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use centinel_engine::audit::{AuditOptions, Snapshot};
 use centinel_engine::repair::{
-    Approver, Changes, PlanInput, RepairOptions, RepairPlan, append_approval, approval, judged_by,
-    refusals,
+    Approver, Changes, PlanInput, RepairOptions, RepairPlan, announce, announcement,
+    append_approval, approval, judged_by, refusals,
 };
 use centinel_model::Duration;
 use clap::Args;
@@ -41,6 +41,10 @@ pub struct ApproveArguments {
     /// The file that approvals are added to; by default approvals.jsonl beside the plan
     #[arg(long, value_name = "FILE")]
     approvals: Option<PathBuf>,
+    /// The change log that tells detection what is going to be done; the source that `plans` of a guarded table names
+    /// reads it
+    #[arg(long, value_name = "FILE")]
+    announce: Option<PathBuf>,
     /// Where the snapshot lies now, if not where it lay
     #[arg(long, value_name = "DIR-or-URL")]
     snapshot: Option<String>,
@@ -111,6 +115,21 @@ impl ApproveArguments {
             ));
             Status::CouldNotJudge
         })?;
+        if let Some(file) = &self.announce {
+            let announcement = announcement(&catalog, &plan, &approval);
+            announce(file, &announcement).map_err(|error| {
+                complain(format_args!(
+                    "error: {} cannot be written: {error}; the plan is approved and not announced: approve it again",
+                    file.display()
+                ));
+                Status::CouldNotJudge
+            })?;
+            for table in &announcement.silent {
+                complain(format_args!(
+                    "note: changes of `{table}` are not announced: its schema has no guard with `plans`"
+                ));
+            }
+        }
         let mut printer = Printer::stdout();
         printer.line(format_args!(
             "approved: plan {} by {}, to be carried out until {} ({})",

@@ -3,6 +3,7 @@
 mod approve;
 mod plan;
 mod show;
+mod status;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -33,6 +34,10 @@ enum Task {
     /// Exit status: 0 approved, 2 refused, 3 the snapshot or the file of approvals cannot be read or written, 64 wrong
     /// usage.
     Approve(approve::ApproveArguments),
+    /// Says whether an approved plan was carried out as planned, by what detection found
+    ///
+    /// Exit status: 0 verified, 2 broken, 3 it cannot be said, or not yet, 64 wrong usage.
+    Status(status::StatusArguments),
 }
 
 /// Runs `centinel repair`.
@@ -40,6 +45,7 @@ pub fn run(arguments: &RepairArguments) -> ExitCode {
     match &arguments.task {
         Task::Plan(arguments) => plan::run(arguments),
         Task::Approve(arguments) => approve::run(arguments),
+        Task::Status(arguments) => status::run(arguments),
     }
 }
 

@@ -13,8 +13,8 @@ use crate::rule::Rule;
 
 /// The form of the file.
 const FORM: &str = "checkpoints/1";
-/// Its name.
-const FILE: &str = "checkpoints.yaml";
+/// The name of the file that declares checkpoints, beside the rules.
+pub const CHECKPOINTS: &str = "checkpoints.yaml";
 const MAX_BYTES: usize = 64 << 10;
 const DEFAULT_RETRIES: u32 = 3;
 const MOST_RETRIES: u32 = 1_000;
@@ -65,7 +65,7 @@ pub(crate) fn load_checkpoints(
     folder: &Path,
     rules: &[Arc<Rule>],
 ) -> Result<Option<Vec<Checkpoint>>, Vec<Diagnostic>> {
-    let path = folder.join(FILE);
+    let path = folder.join(CHECKPOINTS);
     let mut file = SourceFile {
         path: path.display().to_string(),
         text: String::new(),

@@ -143,6 +143,13 @@ pub fn approval(plan: &RepairPlan, file: &Path, approver: &Approver) -> Approval
 /// Adds a line to the file of approvals, durably. What a crash left of a line is closed first, so that it cannot spoil
 /// this one.
 pub fn append(path: &Path, approval: &Approval) -> std::io::Result<()> {
+    let mut line = serde_json::to_vec(approval)?;
+    line.push(b'\n');
+    append_lines(path, &line)
+}
+
+/// Adds whole lines to a file, durably.
+pub(super) fn append_lines(path: &Path, lines: &[u8]) -> std::io::Result<()> {
     let mut file = OpenOptions::new()
         .read(true)
         .append(true)
@@ -157,8 +164,7 @@ pub fn append(path: &Path, approval: &Approval) -> std::io::Result<()> {
             line.push(b'\n');
         }
     }
-    serde_json::to_writer(&mut line, approval)?;
-    line.push(b'\n');
+    line.extend_from_slice(lines);
     file.write_all(&line)?;
     file.sync_all()?;
     // A new file is there after a crash only once its folder says so.

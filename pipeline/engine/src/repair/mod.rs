@@ -8,6 +8,7 @@
 //!
 //! What could not be judged is never safe.
 
+mod announce;
 mod approval;
 mod change;
 mod compare;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 
 use centinel_catalog::Catalog;
 
+pub use announce::{Announcement, announce, announced_as, announcement};
 pub use approval::{
     APPROVAL_SCHEMA, Approval, Approver, append as append_approval, approval,
     read as read_approvals, refusals,

@@ -70,6 +70,9 @@ pub struct PlannedChange {
     pub old: BTreeMap<String, Json>,
     /// The values after: of an update, of the columns that change; of an insert, of the whole row. Empty for a delete.
     pub new: BTreeMap<String, Json>,
+    /// By what the row is found, after the change: its keys, and the columns that name its entities and links.
+    #[serde(default)]
+    pub belongs: BTreeMap<String, Json>,
 }
 
 /// What a plan is tried with.
@@ -200,7 +203,21 @@ fn planned(catalog: &Catalog, change: &RowChange, before: Option<&Row>) -> Plann
             .collect(),
         _ => pairs(&change.old),
     };
+    let keyed = |column: usize| {
+        let place = table.primary_key.iter().position(|key| *key == column)?;
+        change.key.get(place)
+    };
+    let belongs = table.named_in_history().into_iter().filter_map(|column| {
+        let before = before.and_then(|row| row.get(column));
+        let value = change
+            .new
+            .get(&column)
+            .or_else(|| keyed(column))
+            .or(before)?;
+        Some((name(column), value.json()))
+    });
     PlannedChange {
+        belongs: belongs.collect(),
         table: table.name.clone(),
         operation: change.planned.as_str().to_owned(),
         key: key.collect(),
