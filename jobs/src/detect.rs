@@ -27,7 +27,7 @@ use crate::detection::Detection;
 use crate::exit::Status;
 use crate::folders::Folders;
 use crate::plan;
-use crate::printer::complain;
+use crate::printer::{complain, counted};
 use crate::reload::Watched;
 use crate::told::Told;
 
@@ -167,7 +167,7 @@ impl DetectArguments {
             Some(path) => self.configured(path)?,
             None => self.given()?,
         };
-        let watched = Watched::begin(&plan.folders, &self.rule);
+        let watched = Watched::begin(&plan.folders, &self.rule, plan.config);
         let (catalog, rules) = plan.folders.load()?;
         let rules = runnable(wanted(&rules.rules, &self.rule), !self.rule.is_empty())?;
         let detection = Detection {
@@ -239,6 +239,8 @@ impl DetectArguments {
 
 /// What is to be done, by the command line or the configuration file.
 struct Plan {
+    /// Where there is a file.
+    config: Option<Config>,
     folders: Folders,
     state: PathBuf,
     out: Option<PathBuf>,
@@ -264,6 +266,7 @@ impl DetectArguments {
         }
         let state = self.state.clone().unwrap_or_default();
         Ok(Plan {
+            config: None,
             folders: self.folders.clone(),
             options: RunOptions {
                 inputs: inputs.into_iter().map(Into::into).collect(),
@@ -310,7 +313,8 @@ impl DetectArguments {
             out: config.findings.clone(),
             forget: config.detection.forget,
             cache_bytes: config.detection.cache_mib << 20,
-            state: config.state,
+            state: config.state.clone(),
+            config: Some(config),
         })
     }
 
@@ -435,12 +439,12 @@ pub fn stop_when_asked() -> Result<Arc<AtomicBool>, Status> {
 fn summarise(detector: &Detector, report: &RunReport) {
     let counters = detector.counters;
     complain(format_args!(
-        "{} changes in {:.1} s ({} delivered again), {} messages told, {} records that could not be read",
-        counters.changes,
+        "{} in {:.1} s ({} delivered again), {} told, {} that could not be read",
+        counted(counters.changes, "change", "changes"),
         report.elapsed.as_secs_f64(),
         counters.repeated,
-        counters.messages,
-        detector.holes(),
+        counted(counters.messages, "message", "messages"),
+        counted(detector.holes(), "record", "records"),
     ));
     for (rule, open) in detector.open() {
         if open.confirmed + open.undetermined > 0 {

@@ -63,13 +63,16 @@ impl Detection {
     ) -> Result<Ended, EngineError> {
         let store: Arc<dyn Store> = Arc::new(FileStore::open(&self.state, STORE_CACHE_BYTES)?);
         let mut force = self.begin((Arc::clone(&self.catalog), self.rules.clone()), &store)?;
+        force.inputs.begin()?;
         let reload = self
             .reload
             .clone()
             .map(|watched| Reload::watch(watched, &self.catalog));
         let stopped = || stop.load(Ordering::Relaxed);
-        // A snapshot of the source's tables would be taken anew by inputs that are opened anew.
-        let snapshot = AtomicBool::new(false);
+        // What is read of a snapshot would be read anew from its beginning.
+        let positions = force.detector.positions();
+        let begins = self.options.bootstrap.is_some() && positions.0.is_empty();
+        let snapshot = AtomicBool::new(begins || in_snapshot(positions));
         let ready = || {
             let reopens = !snapshot.load(Ordering::Relaxed);
             reload
@@ -113,7 +116,11 @@ impl Detection {
                     report: total,
                 });
             };
-            self.take_over(&mut force, next, &store);
+            if self.take_over(&mut force, next, &store)
+                && let Some(reload) = &reload
+            {
+                reload.took_over(&force.loaded.0);
+            }
         }
     }
 
@@ -127,26 +134,36 @@ impl Detection {
         })
     }
 
-    /// Puts other rules and schemas into force, or says why not. Inputs stay open unless the schemas are others.
-    fn take_over(&self, force: &mut Force, next: Loaded, store: &Arc<dyn Store>) {
+    /// Puts other rules and schemas into force, or says why not. Inputs stay open unless the schemas are others. Returns
+    /// whether they are in force.
+    fn take_over(&self, force: &mut Force, next: Loaded, store: &Arc<dyn Store>) -> bool {
         let what = difference(&force.loaded, &next);
         if what.is_empty() {
-            return complain("the files say again what is in force");
+            complain("the files say again what is in force");
+            return true;
         }
         let same_schemas = Arc::ptr_eq(&force.loaded.0, &next.0);
         let taken = match same_schemas {
             true => self.detector(&next, store).map(|detector| {
+                let counters = force.detector.counters;
                 force.detector = detector;
+                force.detector.counters = counters;
                 force.loaded = next;
             }),
-            false => self.begin(next, store).map(|begun| *force = begun),
+            false => self.begin(next, store).map(|begun| {
+                let counters = force.detector.counters;
+                let Force { inputs, .. } = std::mem::replace(force, begun);
+                force.inputs.follow_on(inputs);
+                force.detector.counters = counters;
+            }),
         };
-        match taken {
+        match &taken {
             Ok(()) => complain(format_args!("taken over: {what}")),
             Err(error) => complain(format_args!(
                 "error: {error}\nthe rules and schemas in force stay in force until this is mended"
             )),
         }
+        taken.is_ok()
     }
 
     fn detector(&self, loaded: &Loaded, store: &Arc<dyn Store>) -> Result<Detector, EngineError> {
@@ -161,7 +178,8 @@ impl Detection {
     }
 }
 
-/// Whether an input takes a snapshot of its tables, which a start would take from its beginning.
+/// Whether an input takes a snapshot of its tables, which a start would take from its beginning, or rows are taken in
+/// with which the state begins, whose files may fit these schemas only.
 fn in_snapshot(positions: &Positions) -> bool {
     let unsettled = |position: &Position| {
         matches!(
@@ -169,7 +187,7 @@ fn in_snapshot(positions: &Positions) -> bool {
             Position::Binlog {
                 committed_at: 0,
                 ..
-            }
+            } | Position::Snapshot { whole: false, .. }
         )
     };
     positions.0.values().any(unsettled)
@@ -200,4 +218,34 @@ fn difference(before: &Loaded, after: &Loaded) -> String {
         .filter(|rule| known(&after.1, &rule.id).is_none());
     parts.extend(gone.map(|rule| format!("`{}` is gone", rule.id)));
     parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schemas_wait_until_a_snapshot_is_whole() {
+        let binlog = |committed_at| Position::Binlog {
+            gtids: "0-1-1".into(),
+            transactions: 1,
+            row: 7,
+            committed_at,
+        };
+        let files = |whole| Position::Snapshot {
+            location: "files".into(),
+            files: "print".into(),
+            rows: 5,
+            whole,
+        };
+        for (position, waits) in [
+            (binlog(0), true),
+            (binlog(5), false),
+            (files(false), true),
+            (files(true), false),
+        ] {
+            let positions = Positions([("input".to_owned(), position)].into());
+            assert_eq!(in_snapshot(&positions), waits, "{positions:?}");
+        }
+    }
 }

@@ -3,16 +3,20 @@
 //! what is in force stays so, and that is said once.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use centinel_catalog::Catalog;
+use centinel_catalog::{Catalog, read_file};
 use centinel_rules::Rule;
 
 use crate::audit::wanted;
+use crate::check;
+use crate::config::{Config, check_against};
 use crate::detect::runnable;
 use crate::exit::Status;
 use crate::folders::{Folders, refuse};
@@ -22,6 +26,8 @@ use crate::printer::complain;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Files looked at in one folder; loading refuses more by itself.
 const MOST_FILES: usize = 10_000;
+/// The largest file whose content is looked at; loading refuses larger ones.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// Schemas, and the rules that detection can run.
 pub type Loaded = (Arc<Catalog>, Vec<Arc<Rule>>);
@@ -32,16 +38,22 @@ pub struct Watched {
     folders: Folders,
     /// Rules to run; all when it is empty.
     only: Vec<String>,
-    loaded_from: Looks,
+    /// Says where the sources are read, where a file does; it is read at the start only.
+    config: Option<Config>,
+    looks: Looks,
+    contents: Contents,
 }
 
 impl Watched {
     /// To be called before the files are loaded: what changes from now on is noticed.
-    pub fn begin(folders: &Folders, only: &[String]) -> Watched {
+    pub fn begin(folders: &Folders, only: &[String], config: Option<Config>) -> Watched {
+        let looks = Looks::at(folders);
         Watched {
             folders: folders.clone(),
             only: only.to_vec(),
-            loaded_from: Looks::at(folders),
+            config,
+            contents: Contents::of(&looks),
+            looks,
         }
     }
 }
@@ -54,32 +66,48 @@ pub struct Reload {
     _end: Sender<()>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
-    ready: Mutex<Option<Loaded>>,
+    pending: Mutex<Pending>,
     is_ready: AtomicBool,
-    /// Whether inputs must be opened anew for it.
-    reopens: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Pending {
+    /// The schemas in force.
+    in_force: Arc<Catalog>,
+    /// What is to take over; it has the schemas in force where the files say the same.
+    ready: Option<Loaded>,
+}
+
+impl Pending {
+    /// Whether inputs must be opened anew for what is ready.
+    fn reopens(&self) -> bool {
+        let ready = self.ready.as_ref();
+        ready.is_some_and(|(catalog, _)| !Arc::ptr_eq(catalog, &self.in_force))
+    }
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Option<Loaded>> {
-        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Reload {
     /// Begins to look. `catalog` is that of the schemas in force.
     pub fn watch(watched: Watched, catalog: &Arc<Catalog>) -> Reload {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            pending: Mutex::new(Pending {
+                in_force: Arc::clone(catalog),
+                ready: None,
+            }),
+            is_ready: AtomicBool::new(false),
+        });
         let (end, ended) = channel();
         let mut watch = Watch {
-            last: watched.loaded_from.clone(),
-            schemas: watched.loaded_from.schemas.clone(),
-            loaded_from: watched.loaded_from,
-            folders: watched.folders,
-            only: watched.only,
-            catalog: Arc::clone(catalog),
+            last: watched.looks.clone(),
+            watched,
             shared: Arc::clone(&shared),
         };
         std::thread::spawn(move || watch.until(&ended));
@@ -88,112 +116,147 @@ impl Reload {
 
     /// Whether something is to take over now; `reopens` says whether inputs may be opened anew for it.
     pub fn is_ready(&self, reopens: bool) -> bool {
-        let shared = &self.shared;
-        shared.is_ready.load(Ordering::Acquire)
-            && (reopens || !shared.reopens.load(Ordering::Relaxed))
+        let is_ready = self.shared.is_ready.load(Ordering::Acquire);
+        is_ready && (reopens || !self.shared.lock().reopens())
     }
 
     /// What is to take over.
     pub fn take(&self) -> Option<Loaded> {
-        let mut ready = self.shared.lock();
+        let mut pending = self.shared.lock();
         self.shared.is_ready.store(false, Ordering::Release);
-        self.shared.reopens.store(false, Ordering::Relaxed);
-        ready.take()
+        pending.ready.take()
+    }
+
+    /// To be told when schemas have come into force: what the files say is compared with these from now on.
+    pub fn took_over(&self, catalog: &Arc<Catalog>) {
+        self.shared.lock().in_force = Arc::clone(catalog);
     }
 }
-
-type Files = BTreeMap<PathBuf, (u64, SystemTime)>;
 
 /// What can be seen of the files without reading them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Looks {
-    schemas: Files,
-    rules: Files,
+    schemas: BTreeMap<PathBuf, Look>,
+    rules: BTreeMap<PathBuf, Look>,
+}
+
+/// The status of a file changes whatever is done to it, even where its length and its own time do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Look {
+    length: u64,
+    node: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
 }
 
 impl Looks {
     /// Files of other kinds, such as the tests of rules, do not count.
     fn at(folders: &Folders) -> Looks {
         Looks {
-            schemas: files(&folders.schemas, "yaml"),
-            rules: files(&folders.rules, "sql"),
+            schemas: looks(&folders.schemas, "yaml"),
+            rules: looks(&folders.rules, "sql"),
         }
     }
 }
 
-/// Length and time of each file; files that cannot be looked at are as good as absent.
-fn files(folder: &Path, kind: &str) -> Files {
+/// Files that cannot be looked at are as good as absent.
+fn looks(folder: &Path, kind: &str) -> BTreeMap<PathBuf, Look> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let file = |entry: std::fs::DirEntry| {
         let path = entry.path();
         let counts = path.extension().is_some_and(|end| end == kind);
         let about = counts.then(|| std::fs::metadata(&path).ok())??;
-        Some((path, (about.len(), about.modified().ok()?)))
+        let look = Look {
+            length: about.len(),
+            node: about.ino(),
+            modified: (about.mtime(), about.mtime_nsec()),
+            changed: (about.ctime(), about.ctime_nsec()),
+        };
+        Some((path, look))
     };
     entries.take(MOST_FILES).filter_map(file).collect()
 }
 
+/// What is in the files, by hash; none for one that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Contents(BTreeMap<PathBuf, Option<u64>>);
+
+impl Contents {
+    fn of(looks: &Looks) -> Contents {
+        let hash = |path: &PathBuf| {
+            let mut hash = DefaultHasher::new();
+            read_file(path, MOST_BYTES).ok()?.hash(&mut hash);
+            Some(hash.finish())
+        };
+        let paths = looks.schemas.keys().chain(looks.rules.keys());
+        Contents(paths.map(|path| (path.clone(), hash(path))).collect())
+    }
+}
+
 struct Watch {
-    folders: Folders,
-    only: Vec<String>,
-    /// As it was looked at last.
+    /// With how the files looked and what was in them when they were loaded last, for good or ill.
+    watched: Watched,
+    /// As they were looked at last.
     last: Looks,
-    /// As it was when it was loaded last, for good or ill.
-    loaded_from: Looks,
-    /// The schemas as they were loaded last, and the files that they were in.
-    catalog: Arc<Catalog>,
-    schemas: Files,
     shared: Arc<Shared>,
 }
 
 impl Watch {
     fn until(&mut self, ended: &Receiver<()>) {
         while ended.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
-            let now = Looks::at(&self.folders);
+            let now = Looks::at(&self.watched.folders);
             // A file that is still being written changes until the next look.
             let settled = now == self.last;
             self.last = now;
-            if settled && self.last != self.loaded_from {
-                self.loaded_from = self.last.clone();
-                self.load();
+            if settled && self.last != self.watched.looks {
+                self.watched.looks = self.last.clone();
+                let contents = Contents::of(&self.last);
+                // Touched, or copied over themselves.
+                if contents != self.watched.contents {
+                    self.watched.contents = contents;
+                    self.load();
+                }
             }
         }
     }
 
-    fn load(&mut self) {
-        let Ok((catalog, rules)) = self.loaded() else {
+    fn load(&self) {
+        let Ok(loaded) = self.loaded() else {
             complain("the rules and schemas in force stay in force until this is mended");
             return;
         };
-        let reopens = !Arc::ptr_eq(&catalog, &self.catalog);
-        self.catalog = Arc::clone(&catalog);
-        self.schemas = self.last.schemas.clone();
-        let mut ready = self.shared.lock();
-        self.shared.reopens.fetch_or(reopens, Ordering::Relaxed);
-        *ready = Some((catalog, rules));
+        self.shared.lock().ready = Some(loaded);
         self.shared.is_ready.store(true, Ordering::Release);
     }
 
     fn loaded(&self) -> Result<Loaded, Status> {
-        let catalog = self.catalog()?;
-        let rules =
-            centinel_rules::load(&self.folders.rules, &catalog).map_err(|list| refuse(&list))?;
-        let rules = runnable(wanted(&rules.rules, &self.only), !self.only.is_empty())?;
+        let Watched {
+            folders,
+            only,
+            config,
+            ..
+        } = &self.watched;
+        let catalog = self.known(Folders::catalog_of(&folders.schemas)?);
+        if let Some(config) = config {
+            let names: Vec<&str> = catalog.sources.iter().map(String::as_str).collect();
+            let problems = check_against(config, &names);
+            if !problems.is_empty() {
+                let status = check::refuse(&problems);
+                complain("the configuration is read at the start only: mend it, and start again");
+                return Err(status);
+            }
+        }
+        let rules = centinel_rules::load(&folders.rules, &catalog).map_err(|list| refuse(&list))?;
+        let rules = runnable(wanted(&rules.rules, only), !only.is_empty())?;
         Ok((catalog, rules))
     }
 
-    /// The schemas of the files: those that are known, where they say the same.
-    fn catalog(&self) -> Result<Arc<Catalog>, Status> {
-        if self.schemas == self.last.schemas {
-            return Ok(Arc::clone(&self.catalog));
+    /// The schemas in force, where these say the same.
+    fn known(&self, catalog: Arc<Catalog>) -> Arc<Catalog> {
+        let in_force = Arc::clone(&self.shared.lock().in_force);
+        match format!("{catalog:?}") == format!("{in_force:?}") {
+            true => in_force,
+            false => catalog,
         }
-        let catalog =
-            centinel_catalog::load(&self.folders.schemas).map_err(|list| refuse(&list))?;
-        Ok(
-            match format!("{catalog:?}") == format!("{:?}", self.catalog) {
-                true => Arc::clone(&self.catalog),
-                false => Arc::new(catalog),
-            },
-        )
     }
 }

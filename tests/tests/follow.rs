@@ -5,13 +5,14 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 
 use centinel_batch::Limits;
 use centinel_engine::EngineError;
 use centinel_engine::detect::{
-    Detector, DetectorLimits, InputFile, RunOptions, RunReport, Surroundings, Until, run,
+    Detector, DetectorLimits, InputFile, Inputs, RunOptions, RunReport, Step, Surroundings, Until,
+    run, run_on,
 };
 use centinel_model::{Duration, Finding, Timestamp};
 use centinel_outlet::archive::ArchiveOptions;
@@ -269,4 +270,120 @@ fn a_run_ends_when_its_archive_takes_nothing_and_its_spool_is_full() {
         failed.to_string().contains("its limit is 60000"),
         "{failed}"
     );
+}
+
+/// Keeps the numbers of all messages that it is given, as often as it is given them.
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<Vec<u64>>>);
+
+impl Outlet for Heard {
+    fn name(&self) -> Option<&str> {
+        None
+    }
+
+    fn resume(&mut self, _: Option<u64>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn deliver(&mut self, messages: &[Message]) -> io::Result<u64> {
+        let numbers = messages.iter().map(|(number, _)| *number);
+        self.0.lock().unwrap().extend(numbers);
+        Ok(0)
+    }
+}
+
+/// Runs take over from each other in the very moments in which they would end because all is quiet, while what was
+/// read waits and much is due.
+#[test]
+fn a_run_that_pauses_when_it_is_quiet_loses_nothing_and_tells_nothing_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log.jsonl");
+    let history = History::simulate(SimulationParameters {
+        seed: 8,
+        orders: 200,
+        faults: FaultKind::ALL.to_vec(),
+        fault_share: 2_000,
+        ..SimulationParameters::default()
+    });
+    write_log(&log, &history.records);
+    let options = RunOptions {
+        inputs: vec![
+            InputFile {
+                name: "log.jsonl".into(),
+                path: log.clone(),
+            }
+            .into(),
+        ],
+        until: Until::Stopped,
+        limits: Limits {
+            max_rows: BATCH_ROWS,
+            ..Limits::default()
+        },
+        silent_after: Duration::seconds(3_600),
+        archive: None,
+        bootstrap: None,
+        quiet_after: Some(std::time::Duration::from_millis(300)),
+        backlog: Default::default(),
+    };
+    let catalog = schemas();
+    let rules = rules(&catalog);
+    let store = FileStore::open(&folder.path().join("state"), 16 << 20).unwrap();
+    let store: Arc<dyn Store> = Arc::new(store);
+    let limits = DetectorLimits {
+        wakes_per_batch: 2,
+        ..DetectorLimits::default()
+    };
+    let mut detector =
+        Detector::new(Arc::clone(&catalog), &rules, Arc::clone(&store), limits).unwrap();
+    let mut inputs = Inputs::open(&catalog, detector.positions(), &options).unwrap();
+    let (pausing, steps) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let at_step = |step: Step| {
+        let step = (step == Step::Prepared).then(|| steps.fetch_add(1, Ordering::Relaxed));
+        if step.is_some_and(|step| step % 4 == 3 && step < 60) {
+            pausing.store(true, Ordering::Relaxed);
+            std::thread::sleep(std::time::Duration::from_millis(350));
+        }
+    };
+    let mut heard = Heard::default();
+    let mut runs = 0;
+    while !detector.at_the_end() {
+        pausing.store(false, Ordering::Relaxed);
+        let surroundings = Surroundings {
+            now: &|| Timestamp(1_900_000_000_000_000),
+            stop: &|| false,
+            observe: &mut |_, _| {},
+            at_step: &at_step,
+        };
+        let pause = || pausing.load(Ordering::Relaxed);
+        let outlet = &mut heard;
+        run_on(
+            &mut detector,
+            &mut inputs,
+            outlet,
+            &options,
+            surroundings,
+            &pause,
+        )
+        .unwrap();
+        runs += 1;
+    }
+    assert!(runs > 5, "{runs}");
+    let is_row = |record: &&Delivered| !matches!(record.record, Record::Heartbeat(_));
+    let rows = history.records.iter().filter(is_row).count();
+    assert_eq!(detector.counters.changes, rows as u64, "nothing is lost");
+    let heard = heard.0.lock().unwrap();
+    assert!(heard.len() > 20, "{}", heard.len());
+    let once: Vec<u64> = (1..=heard.len() as u64).collect();
+    assert_eq!(*heard, once, "each is told once");
+    let mut open = detector.open_findings().unwrap();
+    open.sort();
+
+    let apart = tempfile::tempdir().unwrap();
+    let whole = Detection {
+        until: Until::End,
+        ..Detection::over(&log, apart.path())
+    };
+    let mut wanted = whole.run(&catalog, &rules).open;
+    wanted.sort();
+    assert_eq!(open, wanted);
 }

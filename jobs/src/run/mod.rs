@@ -45,7 +45,7 @@ pub fn run(arguments: &RunArguments) -> ExitCode {
 
 impl RunArguments {
     fn run(&self) -> Result<(), Status> {
-        let watched = Watched::begin(&self.folders, &[]);
+        let watched = Watched::begin(&self.folders, &[], None);
         let (catalog, rules) = self.folders.load()?;
         let rules = runnable(wanted(&rules.rules, &[]), false)?;
         let failed = |what: &Path| {

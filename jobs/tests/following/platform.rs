@@ -119,6 +119,20 @@ impl Platform {
         log.write_all(lines.as_bytes()).unwrap();
     }
 
+    /// `centinel detect` over all of it, as a configuration file says.
+    pub fn detect_configured(&self) -> Running {
+        self.write(
+            "centinel.toml",
+            "centinel = \"config/1\"\nschemas = \"schemas\"\nrules = \"rules\"\nstate = \"state\"\n\
+             [findings]\nfile = \"findings.jsonl\"\n\
+             [sources.payment-db]\nkind = \"file\"\npath = \"log.jsonl\"\n",
+        );
+        let config = self.path("centinel.toml").display().to_string();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_centinel"));
+        command.args(["detect", "--config", &config]);
+        self.start(command)
+    }
+
     /// `centinel detect` over all of it, with more arguments.
     pub fn detect(&self, arguments: &[&str]) -> Running {
         let path = |name: &str| self.path(name).to_str().unwrap().to_owned();
@@ -133,10 +147,12 @@ impl Platform {
         ] {
             command.args([option.to_owned(), path(name)]);
         }
-        command
-            .args(arguments)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+        command.args(arguments);
+        self.start(command)
+    }
+
+    fn start(&self, mut command: Command) -> Running {
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let said = Arc::new(Mutex::new(Vec::new()));
         let (lines, keep) = (

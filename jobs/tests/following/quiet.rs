@@ -42,7 +42,7 @@ fn a_quiet_platform_without_faults_is_clean() {
     platform.log(&[(None, &payment("P1", "100.00", ""))]);
     let (status, said) = platform.detect(&["--until-quiet", "500ms"]).wait_for_end();
     assert_eq!(status, 0, "{said}");
-    assert!(said.contains("1 changes"), "{said}");
+    assert!(said.contains("1 change in "), "{said}");
 }
 
 #[test]

@@ -30,6 +30,14 @@ pub trait Input: Send {
     /// As people know it, for messages.
     fn name(&self) -> &str;
 
+    /// Begins to read behind the scenes, once nobody else reads the same any more; the first [`Input::read`] does so, too.
+    ///
+    /// # Errors
+    /// As [`Input::read`].
+    fn begin(&mut self) -> Result<(), InputError> {
+        Ok(())
+    }
+
     /// The next stretch, in the order of its part. Waits for a few milliseconds at most. `now` is the wall
     /// clock, by which absurd times are told.
     ///

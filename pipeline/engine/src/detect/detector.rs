@@ -551,7 +551,7 @@ impl Detector {
         self.next_message += 1;
     }
 
-    fn write_facts(&mut self, commit: &mut Commit) -> Result<(), EngineError> {
+    pub(super) fn write_facts(&mut self, commit: &mut Commit) -> Result<(), EngineError> {
         commit.facts.extend(self.shapes.unsaved()?);
         let progress: BTreeMap<&str, i64> = self
             .progress

@@ -81,6 +81,12 @@ impl Reader {
         })
     }
 
+    /// Lets the inputs begin behind the scenes, once nobody else reads them any more.
+    pub fn begin(&mut self) -> Result<(), EngineError> {
+        let mut inputs = self.inputs.iter_mut();
+        inputs.try_for_each(|opened| opened.input.begin().map_err(failed))
+    }
+
     /// The next micro-batch, if there is one at `now`.
     pub fn next(&mut self, now: Timestamp) -> Result<Next, EngineError> {
         let mut watch = Stopwatch::start();

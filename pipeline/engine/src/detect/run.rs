@@ -86,10 +86,14 @@ pub struct RunReport {
 }
 
 /// Open inputs, which stay open from one run to the next.
-pub struct Inputs(Reader);
+pub struct Inputs {
+    reader: Reader,
+    /// Which sources are silent, once a run has looked.
+    watch: Option<StallWatch>,
+}
 
 impl Inputs {
-    /// Opens them where they were left.
+    /// Opens them where they were left. They begin with the first run or by [`Inputs::begin`].
     ///
     /// # Errors
     /// When one cannot be read and waiting would not mend that.
@@ -105,7 +109,25 @@ impl Inputs {
             backlog,
             ..
         } = options;
-        Reader::open(catalog, inputs, positions, *limits, *until, backlog.clone()).map(Inputs)
+        let reader = Reader::open(catalog, inputs, positions, *limits, *until, backlog.clone())?;
+        Ok(Inputs {
+            reader,
+            watch: None,
+        })
+    }
+
+    /// Lets them begin behind the scenes.
+    ///
+    /// # Errors
+    /// When the process may not have more threads or files.
+    pub fn begin(&mut self) -> Result<(), EngineError> {
+        self.reader.begin()
+    }
+
+    /// Closes those from which the same was read before, and goes on after them: no server sees two readers of one
+    /// name, and what was told of silent sources is not told again.
+    pub fn follow_on(&mut self, earlier: Inputs) {
+        self.watch = earlier.watch;
     }
 }
 
@@ -117,6 +139,7 @@ pub fn run(
     surroundings: Surroundings<'_>,
 ) -> Result<RunReport, EngineError> {
     let mut inputs = Inputs::open(&detector.catalog, detector.positions(), options)?;
+    inputs.begin()?;
     run_on(
         detector,
         &mut inputs,
@@ -144,7 +167,14 @@ pub fn run_on(
         options.limits,
         &options.backlog,
     )?;
-    let reader = &mut inputs.0;
+    let Inputs { reader, watch } = inputs;
+    let earlier = watch.take();
+    let watch = watch.insert(StallWatch::new(
+        &detector.catalog.sources,
+        options.silent_after,
+        (surroundings.now)(),
+        earlier,
+    ));
     let archive = archive::open(detector, options.archive.as_ref(), (surroundings.now)())?;
     let store = Arc::clone(detector.store());
     let told = redeliver(store.as_ref(), outlet)?;
@@ -174,7 +204,6 @@ pub fn run_on(
         named("commit")
             .spawn_scoped(scope, committing)
             .map_err(failed)?;
-        let watch = StallWatch::new(detector.catalog.sources.len(), options.silent_after, now());
         let mut loop_ = Loop {
             outlet: outlet_name,
             detector,
@@ -340,7 +369,7 @@ impl Loop<'_> {
     fn follow(
         &mut self,
         batches: &Receiver<Result<(MicroBatch, Duration), EngineError>>,
-        mut watch: StallWatch,
+        watch: &mut StallWatch,
         options: &RunOptions,
     ) -> Result<u64, EngineError> {
         let (now, stop) = (self.now, self.stop);
@@ -348,8 +377,8 @@ impl Loop<'_> {
         // Nobody waits for the verdicts of a run that ends by itself.
         let rescan = if followed { 0 } else { RESCAN_PER_BATCH };
         let (mut count, mut more_due) = (0, true);
-        let mut end = options.until == Until::End;
-        let mut changed = Instant::now();
+        let mut ends = false;
+        let (mut changed, mut waiting) = (Instant::now(), None);
         loop {
             let turned = match followed {
                 true => watch.look(self.detector.every_progress(), now()),
@@ -362,11 +391,11 @@ impl Loop<'_> {
                     .unwrap_or(IDLE * 20)
                     .min(IDLE * 20)
             };
-            let batch = match batches.recv_timeout(wait) {
+            let next = waiting.take();
+            let mut changes = false;
+            let batch = match next.map_or_else(|| batches.recv_timeout(wait), Ok) {
                 Ok(Ok((batch, spent))) => {
-                    if self.detector.concerns_rules(&batch) {
-                        changed = Instant::now();
-                    }
+                    changes = self.detector.concerns_rules(&batch);
                     self.detector.stages.decode += spent;
                     count += 1;
                     batch
@@ -386,10 +415,20 @@ impl Loop<'_> {
             if !idle || self.archive.as_ref().is_some_and(due) {
                 more_due = self.work(&batch, &turned, false, rescan)?;
             }
+            if changes {
+                changed = Instant::now();
+            }
             let quiet = |after| changed.elapsed() >= after;
-            if followed && options.quiet_after.is_some_and(quiet) {
-                end = true;
-                break;
+            if followed && options.quiet_after.is_some_and(quiet) && !self.leaves() {
+                // What was read while this was worked through may be a change. From here on the run ends, whatever
+                // is to take over: what comes now is read by the next start.
+                match batches.try_recv() {
+                    Ok(next) => waiting = Some(next),
+                    Err(_) => {
+                        ends = true;
+                        break;
+                    }
+                }
             }
             if self.until_sweep(followed) == Some(Duration::ZERO) {
                 more_due |= self.sweep()?;
@@ -398,7 +437,8 @@ impl Loop<'_> {
                 break;
             }
         }
-        self.come_to_rest(end && !self.leaves())?;
+        let complete = options.until == Until::End && !self.leaves();
+        self.come_to_rest(ends || complete)?;
         Ok(count)
     }
 
@@ -423,8 +463,11 @@ impl Loop<'_> {
     }
 
     /// Everything was read: judges what is due, and at the end of all inputs what is not due yet. What is in state is
-    /// looked at again only by a run that does not leave its inputs; one that pauses leaves all to the next.
+    /// looked at again only by a run that does not leave its inputs; one that pauses leaves all to the next. Nobody
+    /// takes over from one that ends.
     fn come_to_rest(&mut self, end: bool) -> Result<(), EngineError> {
+        let (stop, pause) = (self.stop, self.pause);
+        let pauses = || !end && pause();
         self.wait_for_commit()?;
         if end {
             self.detector.end();
@@ -432,8 +475,9 @@ impl Loop<'_> {
         // Wakes of the last commit are due now, too.
         let nothing = MicroBatch::default();
         let mut more_due = true;
-        while more_due && !(self.pause)() {
-            let rescan = if self.leaves() { 0 } else { RESCAN_PER_BATCH };
+        while more_due && !pauses() {
+            let leaves = stop() || pauses();
+            let rescan = if leaves { 0 } else { RESCAN_PER_BATCH };
             more_due = self.work(&nothing, &[], false, rescan)?;
             self.wait_for_commit()?;
         }
@@ -442,11 +486,19 @@ impl Loop<'_> {
             self.wait_for_commit()?;
         }
         if let Some(archive) = &self.archive {
-            archive.wait(&|| self.leaves());
+            archive.wait(&|| stop() || pauses());
         }
-        // State learns what was told, and what was archived.
-        self.work(&nothing, &[], false, 0)?;
+        self.acknowledge()?;
         self.wait_for_commit()
+    }
+
+    /// State learns what was told, and what was archived. Nothing is judged with it: what that told, no commit would
+    /// know of, and it would be told again.
+    fn acknowledge(&mut self) -> Result<(), EngineError> {
+        let before = self.detector.progress.clone();
+        let mut commit = Commit::default();
+        self.detector.write_facts(&mut commit)?;
+        self.hand_over(commit, &before, &MicroBatch::default(), false)
     }
 
     /// Works one micro-batch through and hands its commit over. With `seal`, a segment of the archive ends with it;
@@ -467,27 +519,38 @@ impl Loop<'_> {
         let before = self.detector.progress.clone();
         // The spool is written while the micro-batch is worked through and the last commit is under way.
         let detector = &mut *self.detector;
-        let mut prepared = match &mut self.archive {
+        let prepared = match &mut self.archive {
             None => detector.process(batch)?,
             Some(archive) => archive::beside(archive, batch, || detector.process(batch))?,
         };
+        let more = prepared.more_to_look_at && rescan == RESCAN_PER_BATCH;
+        let more_due = prepared.more_due || more;
+        self.hand_over(prepared.commit, &before, batch, seal)?;
+        Ok(more_due)
+    }
+
+    /// Hands a commit over once the one before it is durable, with what was told and archived since.
+    fn hand_over(
+        &mut self,
+        mut commit: Commit,
+        before: &[Timestamp],
+        batch: &MicroBatch,
+        seal: bool,
+    ) -> Result<(), EngineError> {
         self.wait_for_commit()?;
         if let Some(name) = &self.outlet {
             let length = self.told.length.to_string();
-            prepared
-                .commit
-                .facts
-                .push((fact_of(name), length.into_bytes()));
+            commit.facts.push((fact_of(name), length.into_bytes()));
         }
-        prepared.commit.delivered = self.told.sequence;
+        commit.delivered = self.told.sequence;
         if let Some(archive) = &mut self.archive {
-            let reached = archive::reached(self.detector, &before, &prepared.commit, batch)?;
-            archive::tell(archive, reached, (self.now)(), seal, &mut prepared.commit)?;
+            let reached = archive::reached(self.detector, before, &commit, batch)?;
+            archive::tell(archive, reached, (self.now)(), seal, &mut commit)?;
         }
         self.committing.clone_from(self.detector.positions());
         (self.at_step)(Step::Prepared);
-        self.in_flight = self.send_commit.send(prepared.commit).is_ok();
-        Ok(prepared.more_due || prepared.more_to_look_at && rescan == RESCAN_PER_BATCH)
+        self.in_flight = self.send_commit.send(commit).is_ok();
+        Ok(())
     }
 
     /// Waits for the commit that is under way.

@@ -2,11 +2,12 @@
 
 use centinel_model::{Duration, Timestamp};
 
-/// When each source last moved, by the wall clock.
+/// When each source last moved, by the wall clock. It goes on from one run to the next: what was told is not told again.
 #[derive(Clone, Debug)]
 pub struct StallWatch {
     silent_after: Duration,
-    sources: Vec<Watched>,
+    /// By source id.
+    sources: Vec<(String, Watched)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -17,16 +18,26 @@ struct Watched {
 }
 
 impl StallWatch {
-    /// Watches `sources` from `now` on.
-    pub fn new(sources: usize, silent_after: Duration, now: Timestamp) -> StallWatch {
-        let watched = Watched {
-            progress: Timestamp::MIN,
-            moved_at: now,
-            behind: false,
+    /// Watches these sources from `now` on; those that were watched by `earlier` go on as they are.
+    pub fn new(
+        sources: &[String],
+        silent_after: Duration,
+        now: Timestamp,
+        earlier: Option<StallWatch>,
+    ) -> StallWatch {
+        let earlier = earlier.map_or(Vec::new(), |earlier| earlier.sources);
+        let watched = |source: &String| {
+            let known = earlier.iter().find(|(name, _)| name == source);
+            let begun = Watched {
+                progress: Timestamp::MIN,
+                moved_at: now,
+                behind: false,
+            };
+            known.cloned().unwrap_or((source.clone(), begun))
         };
         StallWatch {
             silent_after,
-            sources: vec![watched; sources],
+            sources: sources.iter().map(watched).collect(),
         }
     }
 
@@ -37,7 +48,7 @@ impl StallWatch {
         now: Timestamp,
     ) -> Vec<(usize, bool)> {
         let mut turned = Vec::new();
-        for (index, (watched, progress)) in self.sources.iter_mut().zip(progress).enumerate() {
+        for (index, ((_, watched), progress)) in self.sources.iter_mut().zip(progress).enumerate() {
             if progress > watched.progress {
                 (watched.progress, watched.moved_at) = (progress, now);
             }
@@ -57,7 +68,8 @@ mod tests {
 
     #[test]
     fn one_alert_when_it_falls_silent_and_one_when_it_moves() {
-        let mut watch = StallWatch::new(2, Duration(10), Timestamp(0));
+        let sources = ["a", "b"].map(str::to_owned);
+        let mut watch = StallWatch::new(&sources, Duration(10), Timestamp(0), None);
         let mut look = |first: i64, second: i64, now: i64| {
             watch.look(
                 [Timestamp(first), Timestamp(second)].into_iter(),
@@ -70,5 +82,21 @@ mod tests {
         assert_eq!(look(4, 1, 20), []);
         assert_eq!(look(4, 2, 25), [(1, false)]);
         assert_eq!(look(4, 3, 30), [(0, true)]);
+    }
+
+    #[test]
+    fn what_was_told_is_not_told_again_under_other_numbers() {
+        let sources = |names: [&str; 2]| names.map(str::to_owned);
+        let mut watch = StallWatch::new(&sources(["a", "b"]), Duration(10), Timestamp(0), None);
+        let still = || [Timestamp(1), Timestamp(1)].into_iter();
+        assert_eq!(watch.look(still(), Timestamp(0)), []);
+        assert_eq!(watch.look(still(), Timestamp(10)), [(0, true), (1, true)]);
+        // One goes, one comes, one has another number.
+        let after = sources(["b", "c"]);
+        let mut watch = StallWatch::new(&after, Duration(10), Timestamp(11), Some(watch));
+        assert_eq!(watch.look(still(), Timestamp(12)), []);
+        assert_eq!(watch.look(still(), Timestamp(22)), [(1, true)]);
+        let moved = [Timestamp(2), Timestamp(1)].into_iter();
+        assert_eq!(watch.look(moved, Timestamp(23)), [(0, false)]);
     }
 }

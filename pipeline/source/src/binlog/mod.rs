@@ -60,6 +60,9 @@ const WAIT: Duration = Duration::from_millis(4);
 pub struct BinlogInput {
     name: String,
     inlet: Inlet,
+    /// What is to be read, until reading begins: a server knows its readers by number, and cuts off the one that was
+    /// there when another comes with the same.
+    waiting: Option<Box<Reader>>,
     /// Gone once the reader is to stop.
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -67,9 +70,10 @@ pub struct BinlogInput {
 }
 
 impl BinlogInput {
-    /// Begins to read the tables of `options.source`, where `positions` say, else from the beginning.
+    /// Is to read the tables of `options.source`, where `positions` say, else from the beginning.
     ///
-    /// Connecting happens behind it: what is wrong with the server is told by [`Input::read`].
+    /// Connecting comes with [`Input::begin`] and happens behind it: what is wrong with the server is told by
+    /// [`Input::read`].
     ///
     /// # Errors
     /// When no table of the catalog is read from this source, or what was read under its name was no database.
@@ -117,6 +121,23 @@ impl BinlogInput {
             target: None,
             moved: false,
         };
+        Ok(BinlogInput {
+            name,
+            inlet,
+            waiting: Some(Box::new(reader)),
+            stop: None,
+            thread: None,
+            ended: false,
+        })
+    }
+
+    /// What it does at the moment, for people: connecting, reading, how far a snapshot is, why it waits.
+    pub fn state(&self) -> String {
+        self.inlet.state()
+    }
+
+    fn start(&mut self, reader: Reader) -> Result<(), InputError> {
+        let name = &self.name;
         let (stop, stopped) = oneshot::channel();
         let failed = |cause: std::io::Error| InputError::Database {
             input: name.clone(),
@@ -140,18 +161,8 @@ impl BinlogInput {
                 runtime.shutdown_background();
             })
             .map_err(failed)?;
-        Ok(BinlogInput {
-            name,
-            inlet,
-            stop: Some(stop),
-            thread: Some(thread),
-            ended: false,
-        })
-    }
-
-    /// What it does at the moment, for people: connecting, reading, how far a snapshot is, why it waits.
-    pub fn state(&self) -> String {
-        self.inlet.state()
+        (self.stop, self.thread) = (Some(stop), Some(thread));
+        Ok(())
     }
 }
 
@@ -160,7 +171,15 @@ impl Input for BinlogInput {
         &self.name
     }
 
+    fn begin(&mut self) -> Result<(), InputError> {
+        match self.waiting.take() {
+            Some(reader) => self.start(*reader),
+            None => Ok(()),
+        }
+    }
+
     fn read(&mut self, _now: Timestamp) -> Result<Reading, InputError> {
+        self.begin()?;
         if self.ended {
             return Ok(Reading::End);
         }

@@ -328,6 +328,38 @@ fn a_snapshot_behind_a_gap_replaces_what_was_read_behind_the_position() {
     assert_eq!(second.folded.current(0), select(&server, SELECT_PAYMENT));
 }
 
+/// A server cuts off a reader when another comes with its number: the one that goes on begins when the other is gone.
+#[test]
+fn a_reader_that_goes_on_does_not_cut_off_the_one_before() {
+    let server = MariaDb::start(&[]);
+    server.execute(CREATE_PAYMENT);
+    let catalog = catalog(&[PAYMENT]);
+    let mut first = Running::open(&catalog, options(&server, server.port()));
+    first.catch_up();
+    fill(&server, "A", 5);
+    first.catch_up();
+    let dumps = || {
+        server.query(
+            "SELECT id FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'",
+        )
+    };
+    let reading = dumps();
+    assert_eq!(reading.len(), 1);
+    let mut second = Running::resume(
+        &catalog,
+        options(&server, server.port()),
+        &first.folded.positions(),
+        Until::Stopped,
+    );
+    first.catch_up();
+    assert_eq!(dumps(), reading, "the first one is not cut off");
+    drop(first.input);
+    second.folded = first.folded;
+    fill(&server, "B", 5);
+    second.catch_up();
+    assert_same(&second.folded, &server);
+}
+
 /// Takes away all logs but an empty one.
 fn purge(server: &MariaDb) {
     server.execute("FLUSH BINARY LOGS; FLUSH BINARY LOGS");
