@@ -10,8 +10,8 @@ use std::sync::Arc;
 use arrow::array::AsArray;
 use centinel_batch::{Batcher, Limits};
 use centinel_model::{
-    EntityKey, HoleReason, MicroBatch, Operation, Position, SourceId, TableChanges, TableId,
-    Timestamp, Version,
+    DecodedChunk, EntityKey, HoleReason, MicroBatch, Operation, Position, SourceId, TableChanges,
+    TableId, Timestamp, Version,
 };
 use centinel_source::{Decoder, RawChunk};
 use common::*;
@@ -51,7 +51,7 @@ fn batcher(limits: Limits) -> Batcher {
 }
 
 /// Decodes lines that stand at `offset` of the input.
-fn at(offset: u64, lines: &[String]) -> centinel_model::DecodedChunk {
+fn at(offset: u64, lines: &[String]) -> DecodedChunk {
     let bytes = lines
         .iter()
         .flat_map(|line| [line.as_bytes(), b"\n"].concat())
@@ -533,22 +533,19 @@ proptest! {
 fn a_hole_is_dated_by_what_its_source_said_in_another_partition() {
     let position = |next| Position::Partition { next, known: None };
     let said_at = Timestamp::parse("2026-11-22T08:00:07Z").unwrap();
-    let mut said =
-        centinel_model::DecodedChunk::new("payment-db/a/0".into(), position(0), 0, position(0));
+    let mut said = DecodedChunk::new("payment-db/a/0".into(), position(0), 0, position(0));
     said.progress.push((SourceId(0), said_at));
-    // Neither a table nor a source is known of nonsense; its partition's source is known to the one who reads it.
     let mut torn = at(0, &["nonsense".to_owned()]);
     torn.input = "payment-db/a/1".into();
     torn.holes[0].input.clone_from(&torn.input);
     let mut batcher = batcher(NEVER);
     for source in [None, Some(SourceId(0)), Some(SourceId(1))] {
-        let mut torn = torn.clone();
         torn.holes[0].source = source;
         assert!(batcher.push(said.clone(), START).unwrap().is_empty());
-        batcher.push(torn, START).unwrap();
+        batcher.push(torn.clone(), START).unwrap();
     }
-    let batches = batcher.finish(false, START).unwrap();
-    let since: Vec<_> = batches[0].holes.iter().map(|hole| hole.since).collect();
+    let batch = batcher.finish(false, START).unwrap().remove(0);
+    let since: Vec<_> = batch.holes.iter().map(|hole| hole.since).collect();
     assert_eq!(since, [None, Some(said_at), None]);
 }
 

@@ -22,7 +22,7 @@ use centinel_model::Verdict;
 use centinel_rules::Rule;
 use centinel_tests::platform::{LONG, Platform, Watching, in_commit_order, wall_clock};
 use centinel_tests::{Detected, Found, History, rules};
-use data_fixtures::{Delivered, FaultKind, SECOND, SimulationParameters};
+use data_fixtures::{Delivered, FaultKind, Record, SECOND, SimulationParameters};
 
 /// A history that begins behind the present: a database does not let time go back.
 fn history(seed: u64, orders: u64) -> History {
@@ -145,6 +145,23 @@ fn count(records: &[Delivered]) -> u64 {
         .iter()
         .filter(|record| record.record.row().is_some());
     rows.count() as u64
+}
+
+/// The first place from `index` on at which no transaction is under way.
+fn between_transactions(records: &[Delivered], index: usize) -> usize {
+    let mut open = BTreeSet::new();
+    for (place, record) in records.iter().enumerate() {
+        if place >= index && open.is_empty() {
+            return place;
+        }
+        if let Record::Change(change) = &record.record {
+            match change.last {
+                true => open.remove(&record.source),
+                false => open.insert(record.source),
+            };
+        }
+    }
+    records.len()
 }
 
 /// Rule and key of each finding that the independent auditor has.

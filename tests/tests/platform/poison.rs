@@ -6,14 +6,17 @@ use std::time::Duration;
 use centinel_engine::detect::read_hole;
 use centinel_state::{FileStore, Store};
 use centinel_tests::platform::Platform;
+use data_fixtures::Delivered;
 
 use crate::{
-    assert_nothing_false, broken, count, judged_by, open, slow_history, told_holes, wait_for,
-    watching,
+    assert_nothing_false, between_transactions, broken, count, judged_by, open, slow_history,
+    told_holes, wait_for, watching,
 };
 
 const TOPIC: &str = "payment_completed";
 const COUNT: usize = 10_000;
+/// They come in so many parts, with good ones between them.
+const PARTS: usize = 20;
 const KEPT_BYTES: usize = 1 << 20;
 const HUGE: usize = 2 << 20;
 /// What a source needs, and more, to say how far it stands.
@@ -60,20 +63,24 @@ fn ten_thousand_poison_messages_are_kept_and_neither_hide_nor_invent_anything() 
     let detected = watching
         .run(&|_| {}, |read| {
             // Within a minute of the middle.
-            let (before, rest) = history.records.split_at(history.records.len() / 2);
-            let (among, after) = rest.split_at(200);
+            let records = &history.records;
+            let middle = between_transactions(records, records.len() / 2);
+            let end = between_transactions(records, middle + 200);
+            let (before, among, after) =
+                (&records[..middle], &records[middle..end], &records[end..]);
             for part in before.chunks(before.len().div_ceil(10)) {
                 live.live(part);
             }
             // What came shortly before and after is in doubt, too: not more than must be.
             wait_for(read, count(before));
             std::thread::sleep(PROGRESS);
-            for (number, part) in among.chunks(10).enumerate() {
-                let first = number * COUNT / 20;
-                for number in first..first + COUNT / 20 {
+            let parts: Vec<&[Delivered]> = among.chunks(among.len().div_ceil(PARTS)).collect();
+            for number in 0..PARTS {
+                let first = number * COUNT / PARTS;
+                for number in first..first + COUNT / PARTS {
                     live.send(TOPIC, &number.to_string(), &poison(number));
                 }
-                live.live(part);
+                live.live(parts.get(number).copied().unwrap_or_default());
             }
             wait_for(read, count(before) + count(among));
             std::thread::sleep(PROGRESS);
