@@ -272,7 +272,7 @@ mod tests {
         let doubt =
             |rule: &str, key: &str| (rule.to_owned(), key.to_owned(), "it could not be judged");
 
-        assert_eq!(unsure(&report(&[])), std::slice::from_ref(&not_asked));
+        assert_eq!(unsure(&report(&[])), vec![not_asked.clone()]);
         let mut now = report(&[]);
         now.could_not_judge = vec![unjudged(Some("a"), Some("E2"))];
         now.rules[0].could_not_judge = 1;

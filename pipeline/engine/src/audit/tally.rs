@@ -154,6 +154,7 @@ impl Tally {
             severity: Some(self.rule.severity),
             rows_checked: self.rows_checked,
             findings: self.findings.len() as u64,
+            accepted: 0,
             in_flight: self.in_flight_count,
             could_not_judge: self.unjudged_count,
             accepted: 0,
