@@ -128,7 +128,7 @@ fn what_is_wrong_with_a_row_is_told() {
 
 #[test]
 fn a_row_that_still_changes_is_not_judged() {
-    let platform = Platform::new(32, 600, 700);
+    let platform = Platform::new(32, 600, 960);
     let latest = platform.rows["payment"]
         .iter()
         .max_by_key(|row| row["updated_at"].clone())
