@@ -138,7 +138,7 @@ pub fn find_table(catalog: &Catalog, name: &str) -> Result<TableId, (String, Str
             };
             let declared = |id: &&TableId| catalog.table(**id).from_declared;
             let found: Vec<&TableId> = ids.iter().filter(reads).collect();
-            let closest: Vec<&TableId> = match found.iter().any(|id| declared(id)) {
+            let closest: Vec<&TableId> = match found.iter().any(&declared) {
                 true => found.into_iter().filter(|id| declared(id)).collect(),
                 false => found,
             };

@@ -141,10 +141,7 @@ impl Gathered {
         if let Some(known) = self.by_key.get(&name) {
             return Some(*known);
         }
-        let texts = match self.key_texts(table, key, place) {
-            Some(texts) => texts,
-            None => return None,
-        };
+        let texts = self.key_texts(table, key, place)?;
         let mut values = BTreeMap::new();
         let mut unfit = Vec::new();
         let mut cells = Cells {
