@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use centinel_engine::audit::Cut;
 use centinel_engine::repair::{QualityKind, RepairPlan, Verdict};
+use centinel_model::{Duration, Timestamp};
 use centinel_tests::{rules, schemas};
 use serde_json::{Value, json};
 
@@ -128,31 +129,44 @@ fn what_is_wrong_with_a_row_is_told() {
 
 #[test]
 fn a_row_that_still_changes_is_not_judged() {
-    let platform = Platform::new(32, 600, 700);
-    let latest = platform.rows["payment"]
-        .iter()
-        .max_by_key(|row| row["updated_at"].clone())
-        .unwrap();
-    let plan = try_it(
+    let platform = Platform::new(32, 300, 0);
+    let settled = healthy(&platform);
+    let mut payments = platform.rows["payment"].iter();
+    let payment = payments.find(|row| row["order_no"] == settled["order_no"]);
+    let payment = payment.unwrap();
+    let changed = Timestamp::parse(payment["updated_at"].as_deref().unwrap()).unwrap();
+    let line = update(
         &platform,
-        &[update(
-            &platform,
-            "payment",
-            latest,
-            &[("business_code", Some("B9".into()))],
-        )],
+        "payment",
+        payment,
+        &[("business_code", Some("B9".into()))],
     );
+    let catalog = schemas();
+    let changes = changes_of(&catalog, &[line]);
+    let plan_as_of = |seconds| {
+        let cut = Cut::AsOf(changed.plus(Duration::seconds(seconds)));
+        tried(
+            &catalog,
+            &rules(&catalog),
+            platform.folder.path(),
+            &changes,
+            cut,
+        )
+    };
+    let early = plan_as_of(10);
     assert!(
-        kinds(&plan).contains(&QualityKind::StillChanging),
+        kinds(&early).contains(&QualityKind::StillChanging),
         "{:?}",
-        plan.result
+        early.result
     );
     assert_eq!(
-        plan.result.verdict,
+        early.result.verdict,
         Verdict::CouldNotJudge,
         "{:?}",
-        plan.result.reasons
+        early.result.reasons
     );
+    let late = plan_as_of(7_200);
+    assert!(!kinds(&late).contains(&QualityKind::StillChanging));
 }
 
 #[test]

@@ -138,7 +138,7 @@ fn change_some(platform: &Platform, table: &str, row: &mut Row, other: &Row, dra
             (DataType::Int64, _) => Some(draw.below(1_000_000).to_string()),
             (DataType::Decimal128(_, scale), _) => Some(format!(
                 "{}.{:0>width$}",
-                draw.below(5_000),
+                draw.below(900),
                 draw.below(100),
                 width = scale as usize
             )),
@@ -155,7 +155,7 @@ fn a_dry_run_predicts_what_an_audit_finds_in_the_repaired_data() {
     let mut moved = [0; 4];
     for seed in seeds(400, 4) {
         // Half of them with much on its way.
-        let platform = Platform::new(seed, 400, if seed % 2 == 0 { 0 } else { 700 });
+        let platform = Platform::new(seed, 400, if seed % 2 == 0 { 0 } else { 960 });
         let folder = platform.written(&platform.rows);
         for round in 0..8 {
             let mut draw = Draw(seed * 1_000 + round);

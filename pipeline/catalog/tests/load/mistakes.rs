@@ -107,7 +107,7 @@ const CASES: &[Case] = &[
     case(S, "lookback: 30d", "flow: { amount: amuont }", 21, "unknown column `amuont`", "did you mean `amount`?"),
     case(S, "lookback: 30d", "flow: { amount: rate }", 21, "amount `rate` of flow is not money", "declares `money`"),
     case(S, "lookback: 30d", "flow: { amount: amount, account: updated_at }", 21, "column `updated_at` of flow is timestamp", "text or integer"),
-    case(S, "lookback: 30d", "flow: { amount: amount, acount: payer }", 21, "unknown field `acount` in flow", "did you mean `account`?"),
+    case(S, "lookback: 30d", "flow: { amount: amount, merchat: payer }", 21, "unknown field `merchat` in flow", "did you mean `merchant`?"),
     case(S, "lookback: 30d", "flow: { amount: amount, states: [SETLED] }", 21, "`SETLED` is not among the values of state", "did you mean `SETTLED`?"),
     case(S, "lookback: 30d", "flow: { amount: amount, direction: { column: status, plus: [IN], minus: [IN] } }", 21, "`IN` is both plus and minus", "keep it in one"),
     case(E, "  detail: json", "  detail: json\nflow: { amount: amount, states: [DONE] }", 15, "the table declares no `state`", "declare `state`"),

@@ -1,6 +1,7 @@
 //! The rows of one table, from Parquet files or from memory, in parts that threads read side by side.
 
 mod overlaid;
+mod pages;
 mod picked;
 
 use std::collections::BTreeMap;

@@ -1,7 +1,8 @@
 //! A plan tried on a snapshot: quality, rules before and after, money, verdict.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use centinel_catalog::Catalog;
 use centinel_model::{Duration, EntityId, TableId, Timestamp};
@@ -20,7 +21,8 @@ use super::rows::Effects;
 use super::slices::{self, batch_of};
 use crate::EngineError;
 use crate::audit::{
-    AuditOptions, Clock, Input, Overlaid, Replaced, Snapshot, audit_as_of, clock_of, needed_by,
+    AuditOptions, Clock, Input, Overlaid, Replaced, Snapshot, TableInput, audit_as_of, clock_of,
+    needed_by,
 };
 
 /// How a plan is tried.
@@ -192,12 +194,16 @@ impl Trial<'_> {
         let mut broken: BTreeSet<TableId> = BTreeSet::new();
         for (id, columns) in columns {
             let columns: Vec<usize> = columns.into_iter().collect();
-            if let Err(problems) = input.open(self.catalog, id, &columns) {
+            let problems = match input.open(self.catalog, id, &columns) {
+                Err(problems) => problems,
+                Ok(opened) => check_pages(&opened, self.options.audit.threads),
+            };
+            if !problems.is_empty() {
                 broken.insert(id);
-                problems
-                    .into_iter()
-                    .for_each(|problem| self.doubt(None, problem));
             }
+            problems
+                .into_iter()
+                .for_each(|problem| self.doubt(None, problem));
         }
         let mut able = Vec::new();
         for rule in rules {
@@ -355,6 +361,33 @@ impl Trial<'_> {
             ));
         }
     }
+}
+
+/// What is wrong with the pages of a table, side by side.
+fn check_pages(input: &TableInput, threads: usize) -> Vec<String> {
+    let next = AtomicUsize::new(0);
+    let problems: Mutex<Vec<String>> = Mutex::default();
+    let work = || loop {
+        let part = next.fetch_add(1, Ordering::Relaxed);
+        if part >= input.parts() {
+            return;
+        }
+        if let Err(problem) = input.check_pages(part) {
+            problems
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(problem);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads.min(input.parts()) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    problems
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What came of it, but for the verdict.

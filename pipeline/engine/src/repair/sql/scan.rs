@@ -75,6 +75,8 @@ struct TableScript<'a> {
     pinned: BTreeMap<usize, HashMap<String, Vec<usize>>>,
     /// Statements that may want any row.
     open: Vec<usize>,
+    /// Whether a statement sets a column by which others tell rows.
+    sets_pinned: bool,
     /// Columns by which rows are told.
     probe: BTreeSet<usize>,
 }
@@ -87,6 +89,7 @@ impl<'a> TableScript<'a> {
             inserts: BTreeMap::new(),
             pinned: BTreeMap::new(),
             open: Vec::new(),
+            sets_pinned: false,
             probe: table
                 .primary_key
                 .iter()
@@ -114,6 +117,13 @@ impl<'a> TableScript<'a> {
                 }
             }
         }
+        script.sets_pinned = script.statements.iter().any(|statement| {
+            let Change::Update(sets, _) = &statement.what else {
+                return false;
+            };
+            sets.iter()
+                .any(|(column, _)| script.pinned.contains_key(column))
+        });
         Ok(script)
     }
 
@@ -233,6 +243,26 @@ impl<'a> TableScript<'a> {
         }
     }
 
+    /// The statements that may touch a row, in order: all of them where one sets a column by which others tell rows.
+    fn concerning(&self, row: Option<&Row>, inserts: Option<&Vec<(usize, Row)>>) -> Vec<usize> {
+        let Some(row) = row.filter(|_| !self.sets_pinned && inserts.is_none()) else {
+            return (0..self.statements.len()).collect();
+        };
+        let mut found: BTreeSet<usize> = self.open.iter().copied().collect();
+        for (column, by_value) in &self.pinned {
+            let name = match &row[*column] {
+                Value::Text(text) => folded(text),
+                Value::Integer(number) => Some(number.to_string()),
+                _ => None,
+            };
+            match name {
+                Some(name) => found.extend(by_value.get(&name).into_iter().flatten()),
+                None => found.extend(by_value.values().flatten()),
+            }
+        }
+        found.into_iter().collect()
+    }
+
     /// What becomes of a row through all statements.
     fn live(
         &self,
@@ -252,7 +282,8 @@ impl<'a> TableScript<'a> {
                 .collect();
             format!("{} {}", self.table.name, shown_key(self.table, &key))
         };
-        for (index, statement) in self.statements.iter().enumerate() {
+        for index in self.concerning(before.as_ref(), inserts) {
+            let statement = self.statements[index];
             match &statement.what {
                 Change::Insert(_) => {
                     let own = inserts.into_iter().flatten();
