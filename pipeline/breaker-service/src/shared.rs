@@ -65,6 +65,8 @@ pub struct Shared {
     pub streams: Arc<Semaphore>,
     /// Passwords that are being verified: each takes 19 MiB and a core.
     pub passwords: Semaphore,
+    /// Previews at once: they read all that passed lately, and checks need the cores more.
+    pub previews: Semaphore,
     /// Whether the service is to end.
     pub ending: watch::Receiver<bool>,
     /// Up to where the webhook has delivered.
@@ -100,6 +102,7 @@ impl Shared {
             at_once: Semaphore::new(limits.requests_at_once),
             streams: Arc::new(Semaphore::new(limits.streams)),
             passwords: Semaphore::new(1),
+            previews: Semaphore::new(1),
             ending,
             delivered: AtomicU64::new(0),
             commands: Mutex::new(Some(commands)),
