@@ -1,7 +1,7 @@
 //! What all parts of the service see.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLockReadGuard};
 
 use centinel_breaker::{Decision, Limits, Name, Point, Policies, Reply, State, Traffic, Update};
 use serde::Serialize;
@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::directory::{Caller, Directory};
 use crate::limit::Buckets;
+use crate::shown::Shown;
 use crate::store::{Store, StoreError};
 use crate::writer::{Act, Command, Commands, Failure};
 
@@ -46,7 +47,7 @@ pub struct Shared {
     /// The breaker's clock.
     pub clock: Clock,
     /// What is stored; checks are answered from it.
-    pub state: RwLock<State>,
+    pub state: Shown,
     /// Who may do what.
     pub directory: Directory,
     /// What passed lately.
@@ -92,7 +93,7 @@ impl Shared {
             policies: config.policies(),
             limits: config.core_limits(),
             clock,
-            state: RwLock::new(state),
+            state: Shown::new(state),
             directory: Directory::default(),
             traffic: Mutex::new(Traffic::new(limits.recent_checks, limits.recent.0)),
             reader: Mutex::new(reader),
@@ -115,7 +116,7 @@ impl Shared {
 
     /// What is stored. Hold it shortly.
     pub fn shown(&self) -> RwLockReadGuard<'_, State> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner)
+        self.state.read()
     }
 
     /// Gives a command to the writer; the answer comes when it is stored.

@@ -87,7 +87,7 @@ fn script(key: &str, held: u32) -> String {
     format!(
         r#"
 local thread = 0
-function setup(it) it:set("number", thread * 1000000000 + os.time() % 100000 * 10000); thread = thread + 1 end
+function setup(it) it:set("number", thread * 1000000000000 + os.time() % 100000 * 10000); thread = thread + 1 end
 wrk.method = "POST"
 wrk.headers["Authorization"] = "Bearer {key}"
 wrk.headers["Content-Type"] = "application/json"
