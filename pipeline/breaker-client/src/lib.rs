@@ -19,6 +19,8 @@
 //! # Ok(()) }
 //! ```
 
+mod reporter;
+
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -26,6 +28,8 @@ pub use centinel_breaker::{
     Answer, Currency, Decision, HoldState, Name, Point, Request, read_amount,
 };
 use centinel_breaker::{Known, Update};
+pub use reporter::{ReportError, Reporter};
+
 use futures::StreamExt;
 use tokio::task::JoinHandle;
 
@@ -136,16 +140,7 @@ const SILENCE: Duration = Duration::from_secs(5);
 impl Client {
     /// A client. With a cache it begins to follow the breaker at once, and must be made within a tokio runtime.
     pub fn new(options: Options) -> Result<Client, ClientError> {
-        let wrong = |error: &dyn std::fmt::Display| ClientError::Options(error.to_string());
-        let mut http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .tcp_nodelay(true);
-        if let Some(ca) = &options.ca {
-            let ca = reqwest::Certificate::from_pem(ca).map_err(|error| wrong(&error))?;
-            http = http.add_root_certificate(ca);
-        }
-        let http = http.build().map_err(|error| wrong(&error))?;
-        reqwest::Url::parse(&options.url).map_err(|error| wrong(&error))?;
+        let http = http(&options.url, options.ca.as_deref())?;
         let cache = Arc::new(Cache::default());
         let following = options.max_cache_age.map(|_| {
             tokio::spawn(follow(
@@ -216,6 +211,19 @@ impl Client {
             })),
         }
     }
+}
+
+fn http(url: &str, ca: Option<&[u8]>) -> Result<reqwest::Client, ClientError> {
+    let wrong = |error: &dyn std::fmt::Display| ClientError::Options(error.to_string());
+    reqwest::Url::parse(url).map_err(|error| wrong(&error))?;
+    let mut http = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .tcp_nodelay(true);
+    if let Some(ca) = ca {
+        let ca = reqwest::Certificate::from_pem(ca).map_err(|error| wrong(&error))?;
+        http = http.add_root_certificate(ca);
+    }
+    http.build().map_err(|error| wrong(&error))
 }
 
 impl Drop for Client {

@@ -3,8 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use centinel_breaker_client::{Checked, Client, ClientError, Decision, Options, Request, Source};
+use centinel_breaker::{Declared, Points, Report, Scope, ScopeKind, TripState};
+use centinel_breaker_client::{
+    Checked, Client, ClientError, Decision, Name, Options, Point, ReportError, Reporter, Request,
+    Source,
+};
 use centinel_breaker_service::{Config, create_first_admin, serve_over, sqlite};
+use centinel_model::{Evidence, FINDING_SCHEMA, Finding, FindingId, Positions, Severity, Verdict};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -26,7 +31,7 @@ impl Service {
             .map(|name| format!("[breaker.points.{name}]\n{point}"));
         let text = format!(
             "[breaker]\nlisten = \"127.0.0.1:0\"\nstore = \"{}\"\nsecond_person_above = {{ CNY = \"1000\" }}\n{}\n\
-             [breaker.automatic]\nleast_at_risk = {{}}\nmost_held = {{}}\nmost_in_an_hour = 0\nlasts = \"1h\"\n",
+             [breaker.automatic]\nleast_at_risk = {{}}\nmost_held = {{ CNY = \"1000\" }}\nmost_in_an_hour = 1\nlasts = \"1h\"\n",
             folder.path().join("breaker.db").display(),
             points.join("\n"),
         );
@@ -69,7 +74,7 @@ impl Service {
         let root = self.token("/v1/sessions", "", sign_in("root")).await;
         let account = json!({"name": "ann", "role": "approver", "password": PASSWORD});
         self.post("/v1/accounts", &root, account).await;
-        let key = json!({"name": "p", "scopes": ["check", "changes"], "lasts": "1h"});
+        let key = json!({"name": "p", "scopes": ["check", "changes", "findings"], "lasts": "1h"});
         let key = self.token("/v1/keys", &root, key).await;
         (key, self.token("/v1/sessions", "", sign_in("ann")).await)
     }
@@ -195,4 +200,67 @@ async fn mistakes_of_the_caller_are_not_hidden_and_deadlines_are_kept() {
         Source::Default
     );
     assert!(start.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_detection_confirms_trips_and_counts_once() {
+    let service = Service::start().await;
+    let (key, _) = service.people().await;
+    let reporter = Reporter::new(&service.url, &key, Duration::from_secs(5), None).unwrap();
+    reporter
+        .progress(Duration::from_millis(1_500))
+        .await
+        .unwrap();
+    let finding = Finding {
+        schema: FINDING_SCHEMA.into(),
+        finding_id: FindingId::new("settled-twice", ["O-1"]),
+        sequence: 1,
+        rule: "settled-twice".into(),
+        rule_version: "0".into(),
+        title: "An order is settled once".into(),
+        entity: "order".into(),
+        entity_key: "O-1".into(),
+        key: vec![("order_no".into(), "O-1".into())],
+        verdict: Verdict::Confirmed,
+        occurrence: 1,
+        severity: Severity::Critical,
+        owner: "settlement".into(),
+        amount: Some("50.00".into()),
+        currency: Some("CNY".into()),
+        hint: None,
+        evidence: Evidence::default(),
+        positions: Positions::default(),
+        anchor: "2026-11-22T08:00:00Z".into(),
+        judged_at: "2026-11-22T08:00:30Z".into(),
+    };
+    let points = Points::new(&[Point::Refund]).unwrap();
+    let scope = Scope::Order(Name::new("O-1").unwrap());
+    let declared = Some(Declared {
+        points,
+        by: ScopeKind::Order,
+    });
+    let report = Report::of(&finding, true, scope.clone(), points, declared).unwrap();
+    let trip = reporter.report(&report).await.unwrap().unwrap();
+    assert_eq!((trip.state, &trip.scope), (TripState::InForce, &scope));
+    assert_eq!(reporter.report(&report).await.unwrap().unwrap().id, trip.id);
+    let client = Client::new(options(&service.url, &key, false)).unwrap();
+    let mut asked = request("r1", "M1");
+    asked.order_no = Name::new("O-1").unwrap();
+    let held = client.check(&asked).await.unwrap().answer.unwrap();
+    assert_eq!(
+        (held.trip, held.rule.unwrap().as_str()),
+        (Some(trip.id), "settled-twice")
+    );
+    assert!(held.staleness_ms.unwrap() >= 1_500);
+
+    // A scope wider than the rule declares is a mistake that sending again does not mend.
+    let wide = Report {
+        scope: Scope::Merchant(Name::new("M1").unwrap()),
+        sequence: 2,
+        ..report
+    };
+    assert!(matches!(
+        reporter.report(&wide).await,
+        Err(ReportError::Refused(_))
+    ));
 }

@@ -9,6 +9,7 @@ mod http;
 mod limit;
 mod listen;
 mod shared;
+mod shown;
 mod store;
 mod webhook;
 mod writer;

@@ -1,7 +1,7 @@
 //! What all parts of the service see.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLockReadGuard};
 
 use centinel_breaker::{Decision, Limits, Name, Point, Policies, Reply, State, Traffic, Update};
 use serde::Serialize;
@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::directory::{Caller, Directory};
 use crate::limit::Buckets;
+use crate::shown::Shown;
 use crate::store::{Store, StoreError};
 use crate::writer::{Act, Command, Commands, Failure};
 
@@ -46,7 +47,7 @@ pub struct Shared {
     /// The breaker's clock.
     pub clock: Clock,
     /// What is stored; checks are answered from it.
-    pub state: RwLock<State>,
+    pub state: Shown,
     /// Who may do what.
     pub directory: Directory,
     /// What passed lately.
@@ -65,6 +66,8 @@ pub struct Shared {
     pub streams: Arc<Semaphore>,
     /// Passwords that are being verified: each takes 19 MiB and a core.
     pub passwords: Semaphore,
+    /// Previews at once: they read all that passed lately, and checks need the cores more.
+    pub previews: Semaphore,
     /// Whether the service is to end.
     pub ending: watch::Receiver<bool>,
     /// Up to where the webhook has delivered.
@@ -90,7 +93,7 @@ impl Shared {
             policies: config.policies(),
             limits: config.core_limits(),
             clock,
-            state: RwLock::new(state),
+            state: Shown::new(state),
             directory: Directory::default(),
             traffic: Mutex::new(Traffic::new(limits.recent_checks, limits.recent.0)),
             reader: Mutex::new(reader),
@@ -100,6 +103,7 @@ impl Shared {
             at_once: Semaphore::new(limits.requests_at_once),
             streams: Arc::new(Semaphore::new(limits.streams)),
             passwords: Semaphore::new(1),
+            previews: Semaphore::new(1),
             ending,
             delivered: AtomicU64::new(0),
             commands: Mutex::new(Some(commands)),
@@ -112,7 +116,7 @@ impl Shared {
 
     /// What is stored. Hold it shortly.
     pub fn shown(&self) -> RwLockReadGuard<'_, State> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner)
+        self.state.read()
     }
 
     /// Gives a command to the writer; the answer comes when it is stored.

@@ -4,8 +4,8 @@
 //! When the store fails nothing is shown: its own state becomes what is shown again, whoever waits is told that the
 //! store failed, and the next input tries anew. Whether a failed commit came through after all, the head of the audit log says.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant as Monotonic};
 
 use centinel_breaker::{Change, ITSELF, Input, Refusal, Reply, State, Update};
@@ -25,9 +25,6 @@ pub const MOST_WAITING: usize = 20_000;
 const PAUSE: Duration = Duration::from_millis(100);
 const TICK: Duration = Duration::from_millis(100);
 const MARK_EVERY: Duration = Duration::from_secs(10);
-/// Most changes that are shown under one lock: checks wait no longer than for so many.
-const SHOWN_AT_ONCE: usize = 128;
-
 /// Why a command was not done.
 #[derive(Debug)]
 pub enum Failure {
@@ -279,18 +276,13 @@ impl Writer {
         Ok(logged)
     }
 
-    /// What is stored is shown to checks, a few changes at a time.
+    /// What is stored is shown to checks.
     fn show(&mut self, commit: &Commit, changes: Vec<Change>) {
         let clock = self.shared.clock.now();
-        for some in changes.chunks(SHOWN_AT_ONCE) {
-            let mut shown = self
-                .shared
-                .state
-                .write()
-                .unwrap_or_else(PoisonError::into_inner);
-            shown.advance(clock);
-            some.iter().for_each(|change| shown.put(change));
-        }
+        self.shared.state.change(|state| {
+            state.advance(clock);
+            changes.iter().for_each(|change| state.put(change));
+        });
         for record in &commit.records {
             match record {
                 Record::Account(account) => self.shared.directory.put_account(account.clone()),
@@ -334,11 +326,7 @@ impl Writer {
             state.advance(self.shared.clock.now());
             self.leading = state.clone();
             self.head = head;
-            *self
-                .shared
-                .state
-                .write()
-                .unwrap_or_else(PoisonError::into_inner) = state;
+            self.shared.state.change(|shown| *shown = state.clone());
             // Caches that follow begin anew.
             self.shared.restart_streams();
         }

@@ -1,7 +1,7 @@
-use centinel_model::{Amount, Duration, Verdict};
+use centinel_model::{Amount, Duration, Finding, Verdict};
 use serde::{Deserialize, Serialize};
 
-use crate::{Currency, Instant, Name, Points, Scope, ScopeKind, trip};
+use crate::{Currency, Instant, Name, NameError, Points, Scope, ScopeKind, read_amount, trip};
 
 /// What a rule's head says of trips.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,5 +64,44 @@ impl Knowledge {
     pub fn age(&self, clock: Instant) -> Option<Duration> {
         let heard = self.heard?;
         Some(clock.since(heard).plus(Duration(self.lag.0.max(0))))
+    }
+}
+
+impl Report {
+    /// The report of a finding as detection writes it. `scope` and `points` say what it concerns, `declared` what its
+    /// rule says of trips. A name that the breaker cannot keep is an error; an amount that it cannot is left out, and
+    /// then a person decides where limits depend on it.
+    pub fn of(
+        finding: &Finding,
+        stable: bool,
+        scope: Scope,
+        points: Points,
+        declared: Option<Declared>,
+    ) -> Result<Report, NameError> {
+        let rule = Name::new(&finding.rule)?;
+        let amount = finding
+            .amount
+            .as_deref()
+            .and_then(|text| read_amount(text).ok());
+        let currency = finding
+            .currency
+            .as_deref()
+            .and_then(|code| Currency::new(code).ok());
+        let money = amount.zip(currency);
+        Ok(Report {
+            finding_id: Name::new(&finding.finding_id.0)?,
+            sequence: finding.sequence,
+            occurrence: finding.occurrence,
+            // A rule may have no owner; somebody must see to the trip.
+            owner: Name::new(&finding.owner).unwrap_or_else(|_| rule.clone()),
+            rule,
+            stable,
+            verdict: finding.verdict,
+            scope,
+            points,
+            declared,
+            amount: money.map(|(amount, _)| amount),
+            currency: money.map(|(_, currency)| currency),
+        })
     }
 }

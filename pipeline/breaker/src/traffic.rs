@@ -48,20 +48,23 @@ impl Traffic {
         }
     }
 
-    /// One more request.
-    pub fn saw(&mut self, clock: Instant, request: Request) {
+    /// One more request. Gives back what is too old now, so that it can be dropped where nobody waits.
+    pub fn saw(
+        &mut self,
+        clock: Instant,
+        request: Request,
+    ) -> Option<Arc<Vec<(Instant, Request)>>> {
         if self.open.capacity() == 0 {
             self.open.reserve(PIECE);
         }
         self.open.push((clock, request));
-        if self.open.len() == PIECE {
-            self.pieces
-                .push_back(Arc::new(std::mem::take(&mut self.open)));
-            let fits = self.most / PIECE;
-            while self.pieces.len() > fits {
-                self.pieces.pop_front();
-            }
+        if self.open.len() < PIECE {
+            return None;
         }
+        self.pieces
+            .push_back(Arc::new(std::mem::take(&mut self.open)));
+        let full = self.pieces.len() > self.most / PIECE;
+        full.then(|| self.pieces.pop_front()).flatten()
     }
 
     /// The same as it is now, to be read while traffic goes on.

@@ -87,7 +87,7 @@ fn script(key: &str, held: u32) -> String {
     format!(
         r#"
 local thread = 0
-function setup(it) it:set("number", thread * 1000000000 + os.time() % 100000 * 10000); thread = thread + 1 end
+function setup(it) it:set("number", thread * 1000000000000 + os.time() % 100000 * 10000); thread = thread + 1 end
 wrk.method = "POST"
 wrk.headers["Authorization"] = "Bearer {key}"
 wrk.headers["Content-Type"] = "application/json"
@@ -128,7 +128,8 @@ async fn post(
     )?)
 }
 
-async fn key(url: &str) -> Result<String, Failure> {
+/// A key for checks, and the admin's session.
+async fn tokens(url: &str) -> Result<(String, String), Failure> {
     let client = reqwest::Client::new();
     let sign_in = json!({"name": "root", "password": PASSWORD});
     let mut signed_in = post(&client, &format!("{url}/v1/sessions"), "", sign_in.clone()).await;
@@ -142,7 +143,32 @@ async fn key(url: &str) -> Result<String, Failure> {
     let token = signed_in?["token"].as_str().unwrap_or_default().to_owned();
     let body = json!({"name": "bench", "scopes": ["check"], "lasts": "1d", "requests_per_second": 1_000_000});
     let key = post(&client, &format!("{url}/v1/keys"), &token, body).await?;
-    Ok(key["token"].as_str().unwrap_or_default().to_owned())
+    Ok((key["token"].as_str().unwrap_or_default().to_owned(), token))
+}
+
+/// Asks for lists and previews as fast as it may, until the bench ends.
+fn look_around(url: String, token: String) {
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let Ok(runtime) = runtime else { return };
+        runtime.block_on(async {
+            let client = reqwest::Client::new();
+            let wish = json!({"scope": "all", "points": ["refund", "settlement", "cash_out"]});
+            loop {
+                let list = client
+                    .get(format!("{url}/v1/trips?limit=1000"))
+                    .bearer_auth(&token);
+                let preview = client
+                    .post(format!("{url}/v1/trips/preview"))
+                    .bearer_auth(&token);
+                let (list, preview) = (list.send(), preview.body(wish.to_string()).send());
+                let _ = futures::future::join(list, preview).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+    });
 }
 
 fn main() -> Result<(), Failure> {
@@ -183,14 +209,18 @@ fn bench(folder: &Path, seconds: &str, connections: &str) -> Result<(), Failure>
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let key = runtime.block_on(key(&url))?;
+    let (key, session) = runtime.block_on(tokens(&url))?;
     let scenes = [
         ("all allowed", 0, false),
         ("one of 1,000 held and stored", 1_000, false),
         ("all allowed, both cores busy at a lower priority", 0, true),
+        ("all allowed, beside lists of trips and previews", 0, false),
     ];
     for (what, held, busy) in scenes {
         std::fs::write(&wrk, script(&key, held))?;
+        if what.ends_with("previews") {
+            look_around(url.clone(), session.clone());
+        }
         let _busy: Vec<Running> = match busy {
             true => (0..2)
                 .map(|_| at_lower_priority())

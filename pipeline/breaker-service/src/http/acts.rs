@@ -161,6 +161,7 @@ async fn look_at_traffic(
     scope: Scope,
     points: Points,
 ) -> Result<Preview, Problem> {
+    let _turn = shared.previews.acquire().await;
     let traffic = shared
         .traffic
         .lock()

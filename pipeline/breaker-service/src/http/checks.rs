@@ -55,7 +55,9 @@ fn remember(shared: &Shared, clock: Instant, request: &Request) {
         .traffic
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
-    traffic.saw(clock, request);
+    let old = traffic.saw(clock, request);
+    drop(traffic);
+    drop(old);
 }
 
 fn conflict(request: &Request) -> Response {
