@@ -154,7 +154,9 @@ impl Looks {
     fn at(folders: &Folders) -> Looks {
         Looks {
             schemas: looks(&folders.schemas, |name| name.ends_with(".yaml")),
-            rules: looks(&folders.rules, |name| name.ends_with(".sql") || name == CHECKPOINTS),
+            rules: looks(&folders.rules, |name| {
+                name.ends_with(".sql") || name == CHECKPOINTS
+            }),
         }
     }
 }

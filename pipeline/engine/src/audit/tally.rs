@@ -157,7 +157,7 @@ impl Tally {
             accepted: 0,
             in_flight: self.in_flight_count,
             could_not_judge: self.unjudged_count,
-            accepted: 0,
+
             at_risk: AtRisk::new(self.at_risk.clone()),
         }
     }

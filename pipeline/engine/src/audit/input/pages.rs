@@ -24,7 +24,7 @@ impl TableInput {
         };
         let roots = file.places.iter().filter_map(|place| match place {
             Place::Root(root) => Some(*root),
-            Place::Constant(_) => None,
+            Place::Constant(_) | Place::Nowhere => None,
         });
         let mask = ProjectionMask::roots(file.metadata.parquet_schema(), roots);
         let row_group = file.metadata.metadata().row_group(*group);
