@@ -105,7 +105,10 @@ fn states(
         if known().all(|known| known != value.value) {
             form.refuse(
                 value.place,
-                format!("`{}` is not among the values of state", shorten(&value.value)),
+                format!(
+                    "`{}` is not among the values of state",
+                    shorten(&value.value)
+                ),
                 suggest(&value.value, known()),
             );
         }
