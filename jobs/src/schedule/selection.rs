@@ -68,7 +68,8 @@ pub fn rules_of(
         match centinel_rules::load(folder, catalog) {
             Err(list) => mistakes.extend(list),
             Ok(set) => {
-                for rule in set.rules {
+                // Guarded tables bring their rules with every folder; they are for detection.
+                for rule in set.rules.into_iter().filter(|rule| rule.guards.is_none()) {
                     if let Some(other) = all.insert(rule.id.clone(), Arc::clone(&rule)) {
                         twice.push(format!(
                             "error: the rule `{}` is both {} and {}; rename one of them",
