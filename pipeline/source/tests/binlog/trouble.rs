@@ -8,7 +8,9 @@ use centinel_model::{HoleReason, Operation};
 use centinel_source::{Input, Until};
 use test_servers::{MariaDb, Proxy};
 
-use crate::support::{CREATE_PAYMENT, PAYMENT, Running, SELECT_PAYMENT, catalog, options, select};
+use crate::support::{
+    CREATE_PAYMENT, Folded, PAYMENT, Running, SELECT_PAYMENT, catalog, options, select,
+};
 
 /// Fills the table with this many rows, in one transaction.
 fn fill(server: &MariaDb, prefix: &str, rows: u32) {
