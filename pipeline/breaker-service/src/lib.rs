@@ -69,8 +69,34 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
             config.listen
         ))
     })?;
+    let _owned = own(&config.store)?;
     let open = sqlite(&config);
     serve_over(config, open, listener, shutdown).await
+}
+
+/// Keeps others from the store while this process uses it: two that decide apart would not know of each other's holds.
+/// The system lets go of it when the process ends, however it ends.
+fn own(store: &Path) -> Result<std::fs::File, ServeError> {
+    let path = store.with_added_extension("lock");
+    let wrong = |why: &dyn std::fmt::Display, remedy: &str| {
+        ServeError::Start(format!("{}: {why}: {remedy}", path.display()))
+    };
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|error| wrong(&error, "its folder must exist and be writable"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(wrong(
+            &"another process uses this store",
+            "stop it first, or give this one a store of its own",
+        )),
+        Err(std::fs::TryLockError::Error(error)) => {
+            Err(wrong(&error, "put it on a file system that can lock"))
+        }
+    }
 }
 
 /// The same over a given store and listener.
@@ -159,7 +185,13 @@ fn with_secret(webhook: Webhook) -> Result<(Webhook, String, reqwest::Client), S
     Ok((webhook, secret, client))
 }
 
-/// Makes the first admin, before the service is started for the first time.
+/// Makes the first admin of a configuration's store, while the service does not run.
+pub fn first_admin(config: &Config, name: &str, password: &str) -> Result<(), ServeError> {
+    let _owned = own(&config.store)?;
+    create_first_admin(&sqlite(config), name, password)
+}
+
+/// Makes the first admin of a store that no service uses.
 pub fn create_first_admin(open: &OpenStore, name: &str, password: &str) -> Result<(), ServeError> {
     let name = Name::new(name).map_err(|error| ServeError::Start(error.to_string()))?;
     let mut store = open()?;

@@ -82,12 +82,19 @@ fn trips() -> Result<Vec<Record>, Failure> {
     Ok(records)
 }
 
-/// The script of wrk: every request has an id of its own; every `held`th is held.
-fn script(key: &str, held: u32) -> String {
+/// The script of wrk: every request has an id of its own; every `held`th is held. With a pause each connection rests for
+/// a millisecond before each request, which makes some thousand in a second.
+fn script(key: &str, held: u32, pause: bool) -> String {
+    let pause = if pause {
+        "function delay() return 1 end"
+    } else {
+        ""
+    };
     format!(
         r#"
+{pause}
 local thread = 0
-function setup(it) it:set("number", thread * 1000000000000 + os.time() % 100000 * 10000); thread = thread + 1 end
+function setup(it) it:set("number", thread * 1000000000000 + os.time() % 100000 * 1000000); thread = thread + 1 end
 wrk.method = "POST"
 wrk.headers["Authorization"] = "Bearer {key}"
 wrk.headers["Content-Type"] = "application/json"
@@ -213,11 +220,15 @@ fn bench(folder: &Path, seconds: &str, connections: &str) -> Result<(), Failure>
     let scenes = [
         ("all allowed", 0, false),
         ("one of 1,000 held and stored", 1_000, false),
-        ("all allowed, both cores busy at a lower priority", 0, true),
+        (
+            "all allowed and some thousand a second, both cores busy at a lower priority",
+            0,
+            true,
+        ),
         ("all allowed, beside lists of trips and previews", 0, false),
     ];
     for (what, held, busy) in scenes {
-        std::fs::write(&wrk, script(&key, held))?;
+        std::fs::write(&wrk, script(&key, held, busy))?;
         if what.ends_with("previews") {
             look_around(url.clone(), session.clone());
         }

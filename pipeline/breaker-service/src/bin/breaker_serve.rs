@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use centinel_breaker_service::{Config, create_first_admin, serve, sqlite};
+use centinel_breaker_service::{Config, first_admin, serve};
 
 fn main() -> ExitCode {
     match run() {
@@ -23,8 +23,7 @@ fn run() -> Result<(), String> {
     if arguments.next().as_deref() == Some("first-admin") {
         let name = arguments.next().ok_or("name the admin")?;
         let password = std::env::var("BREAKER_PASSWORD").map_err(|error| error.to_string())?;
-        return create_first_admin(&sqlite(&config), &name, &password)
-            .map_err(|error| error.to_string());
+        return first_admin(&config, &name, &password).map_err(|error| error.to_string());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -40,7 +40,12 @@ fn failed(error: rusqlite::Error) -> StoreError {
 impl Sqlite {
     /// Opens the file, creates it where there is none, and brings it to the newest form.
     pub fn open(path: &Path) -> Result<Sqlite, StoreError> {
-        let mut connection = Connection::open(path).map_err(failed)?;
+        let mut connection = Connection::open(path).map_err(|error| {
+            StoreError::Failed(format!(
+                "{}: {error}: its folder must exist, be writable and have room",
+                path.display()
+            ))
+        })?;
         connection
             .busy_timeout(Duration::from_secs(5))
             .map_err(failed)?;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use centinel_breaker::{Change, Instant, Knowledge, Lag, Name, Numbers, Request, Told};
 use centinel_breaker_service::{
-    Account, Commit, Entry, Key, KeyScope, Mark, OpenStore, Record, Role, Sqlite,
+    Account, Commit, Config, Entry, Key, KeyScope, Mark, OpenStore, Record, Role, Sqlite,
+    first_admin, serve,
 };
 use serde_json::json;
 
@@ -182,4 +183,36 @@ fn a_store_of_a_newer_program_is_refused() {
     drop(connection);
     let error = Sqlite::open(&path).err().unwrap().to_string();
     assert!(error.contains("newer program"), "{error}");
+}
+
+#[tokio::test]
+async fn one_process_owns_a_store_and_a_missing_folder_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let read = |path: &std::path::Path| Config::read(&crate::support::config_text(path)).unwrap();
+    let config = read(&folder.path().join("breaker.db"));
+    first_admin(&config, "root", crate::support::PASSWORD).unwrap();
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let first = tokio::spawn(serve(config.clone(), async {
+        let _ = ended.await;
+    }));
+    // It owns the store before it first waits for anything but its address.
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let locked = crate::support::until("the second one's refusal", || async {
+        let second = serve(config.clone(), async {}).await;
+        second.err().map(|error| error.to_string())
+    })
+    .await;
+    assert!(
+        locked.contains("another process uses this store: stop it first"),
+        "{locked}"
+    );
+    let running = first_admin(&config, "other", crate::support::PASSWORD).unwrap_err();
+    assert!(running.to_string().contains("another process"), "{running}");
+    drop(end);
+    first.await.unwrap().unwrap();
+    serve(config, async {}).await.unwrap();
+
+    let nowhere = serve(read(&folder.path().join("nowhere/breaker.db")), async {}).await;
+    let nowhere = nowhere.unwrap_err().to_string();
+    assert!(nowhere.contains("its folder must exist"), "{nowhere}");
 }
