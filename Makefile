@@ -13,7 +13,7 @@ export BENCH_PYTHON := $(CACHE)/python-$(DUCKDB_VERSION)/bin/python3
 ORDERS := 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-servers build run test check bench bench-stages bench-detection bench-audit bench-repair bench-kafka bench-backlog bench-latency bench-breaker
+.PHONY: help setup setup-servers build run test check bench bench-stages bench-detection bench-audit bench-repair bench-kafka bench-backlog bench-latency
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -44,7 +44,7 @@ check: setup ## Check the format, the code, the rules and the rules' tests
 	$(CENTINEL) rules check --rules sql-rules/quality
 	$(CENTINEL) rules test --rules sql-rules/quality
 
-bench: bench-stages bench-detection bench-audit bench-repair bench-kafka bench-latency bench-breaker ## Measure all speeds on this machine
+bench: bench-stages bench-detection bench-audit bench-repair bench-kafka bench-latency ## Measure all speeds on this machine
 
 bench-stages: setup ## Measure decoding, batching and each rule by itself
 	@for speed in $(SPEEDS); do \
@@ -64,13 +64,6 @@ bench-backlog: setup setup-servers ## Show how much memory detection holds while
 
 bench-latency: setup setup-servers ## Measure the time from a commit in a real MariaDB to a confirmed finding
 	cargo run --release --locked --bin bench_latency
-
-bench-breaker: setup ## Measure how many checks the fund circuit breaker answers, and how fast
-	@command -v wrk >/dev/null || apt-get install -q -y --no-install-recommends wrk || \
-		{ echo "centinel's bench needs wrk. Install it with your system's package manager." >&2; exit 1; }
-	cargo build --release --locked --bin breaker_serve --bin bench_breaker --example cache_speed
-	"$$CARGO_TARGET_DIR"/release/bench_breaker
-	"$$CARGO_TARGET_DIR"/release/examples/cache_speed
 
 bench-audit: build $(BENCH_PYTHON) ## Measure audits beside DuckDB; ORDERS=10000000 for the figures of README.md
 	$(BENCH_PYTHON) tests/benches/audit.py --orders $(ORDERS) --centinel .bin/centinel --simulate .bin/simulate
