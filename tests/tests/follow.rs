@@ -344,12 +344,14 @@ fn a_run_that_pauses_when_it_is_quiet_loses_nothing_and_tells_nothing_twice() {
             std::thread::sleep(std::time::Duration::from_millis(350));
         }
     };
+    let begun = std::time::Instant::now();
     let mut heard = Heard::default();
     let mut runs = 0;
     while !detector.at_the_end() {
         pausing.store(false, Ordering::Relaxed);
         let surroundings = Surroundings {
-            now: &|| Timestamp(1_900_000_000_000_000),
+            // Rows that wait for others are given out as time goes by.
+            now: &|| Timestamp(1_900_000_000_000_000 + begun.elapsed().as_micros() as i64),
             stop: &|| false,
             observe: &mut |_, _| {},
             at_step: &at_step,

@@ -44,7 +44,7 @@ impl Plan {
                 "plan_id": "plan", "approved_by": "Lin", "approved_at": time(self.approved_at),
                 "due_at": time(self.approved_at + 600 * SECOND), "operation": "update", "sets": self.sets,
                 "settlement_no": key, "order_no": order,
-                "merchant_no": null, "cash_out_no": null,
+                "merchant_no": "M1", "cash_out_no": null,
                 "before_amount": self.row.amount, "after_amount": self.amount,
             }
         })

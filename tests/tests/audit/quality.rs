@@ -46,7 +46,8 @@ fn taken(parameters: SimulationParameters, seconds: i64) -> Taken {
 
 fn judged(taken: &Taken) -> Report {
     let catalog = schemas();
-    let loaded = centinel_rules::load(&folder("sql-rules/quality"), &catalog).unwrap();
+    let mut loaded = centinel_rules::load(&folder("sql-rules/quality"), &catalog).unwrap();
+    loaded.rules.retain(|rule| rule.guards.is_none());
     assert!(loaded.rules.len() >= 18);
     let tagged = |rule: &Arc<Rule>| rule.tags.iter().any(|tag| tag == "quality");
     assert!(loaded.rules.iter().all(tagged));
