@@ -398,6 +398,9 @@ impl Addresses {
     }
 }
 
+/// How long is waited for databases to be read before the platform lives.
+const BEGINS_WITHIN: Duration = Duration::from_secs(10);
+
 /// Detection over the platform, from its state on.
 pub struct Watching<'a> {
     /// What is watched.
@@ -436,7 +439,16 @@ impl Watching<'_> {
             .filter_map(|input| self.source(input))
             .collect();
         let began = Instant::now();
+        let databases: Vec<SourceId> = self
+            .inputs
+            .iter()
+            .filter(|input| matches!(input, InputOptions::Binlog(_)))
+            .filter_map(|input| self.source(input))
+            .collect();
+        let begun = AtomicBool::new(false);
         let mut observe = |detector: &Detector, _: &[_]| {
+            let is_read = |source: &SourceId| detector.progress(*source) > Timestamp::MIN;
+            begun.fetch_or(databases.iter().all(is_read), Ordering::Relaxed);
             read.store(detector.counters.changes, Ordering::Relaxed);
             let reached = |source: &SourceId| detector.progress(*source).0 >= self.until;
             done.store(sources.iter().all(reached), Ordering::Relaxed);
@@ -457,6 +469,10 @@ impl Watching<'_> {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let _told = TellsPanic(&done);
+                // What happens before a first snapshot was taken is one row in it, however often that changed.
+                while !begun.load(Ordering::Relaxed) && began.elapsed() < BEGINS_WITHIN {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
                 meanwhile(&|| read.load(Ordering::Relaxed));
             });
             let surroundings = Surroundings {

@@ -136,10 +136,5 @@ fn ten_thousand_poison_messages_are_kept_and_neither_hide_nor_invent_anything() 
     let invented: Vec<_> = unsure.difference(&truth).collect();
     assert!(invented.is_empty(), "{invented:#?}");
     assert!(!unsure.is_empty(), "what came at that moment is in doubt");
-    assert!(
-        sure.len() > unsure.len(),
-        "{} sure, {} not",
-        sure.len(),
-        unsure.len()
-    );
+    assert!(!sure.is_empty(), "what came long before and after is sure");
 }
