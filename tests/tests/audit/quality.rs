@@ -91,7 +91,9 @@ fn delays_up_to_the_full_settle_time_are_no_fault_of_the_data() {
     let report = judged(&taken(slow, 1_400));
     assert_eq!(reasons(&report), "");
     assert!(report.findings.is_empty(), "{:#?}", report.findings[0]);
-    assert!(!report.in_flight.is_empty(), "something was on its way");
+    // What is cut off in the middle of an order is asked about all the same.
+    let checked: u64 = report.rules.iter().map(|rule| rule.rows_checked).sum();
+    assert!(checked > 10_000, "{checked} rows were checked");
 }
 
 /// The texts of a row's columns.
