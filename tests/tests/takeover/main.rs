@@ -536,11 +536,11 @@ fn a_state_of_form_1_goes_on() {
     )
     .unwrap();
     let log = own.path().join("log.jsonl");
-    std::fs::copy(
-        folder("data-fixtures").join("small/faulty/jsonl/log.jsonl"),
-        &log,
-    )
-    .unwrap();
+    // The log that this state read did not tell who made a change.
+    let text = folder("data-fixtures").join("small/faulty/jsonl/log.jsonl");
+    let text = std::fs::read_to_string(text).unwrap();
+    let text = text.replace(",\"thread\":77,\"account\":\"ops@console\"", "");
+    std::fs::write(&log, text).unwrap();
     let rules_of = |catalog: &Catalog| {
         centinel_rules::load(&fixture.join("rules"), catalog)
             .unwrap()
