@@ -1,10 +1,10 @@
 //! A file of what detection told, read back: the last word on each finding, and the sources that are behind.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
+use centinel_catalog::open_file;
 use centinel_model::{FINDING_SCHEMA, Finding, FindingId};
 
 /// Lines longer than this are none of detection's.
@@ -22,7 +22,7 @@ pub struct Told {
 
 /// Reads the file. A last line without an end is still being written, and passed over.
 pub fn read_told(path: &Path) -> Result<Told, String> {
-    let file = File::open(path)
+    let file = open_file(path)
         .map_err(|error| format!("{error}: name the file that detection writes its findings to"))?;
     let mut lines = BufReader::new(file);
     let (mut told, mut line, mut number) = (Told::default(), Vec::new(), 0_u64);
