@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The crates of this project that each crate may use outside its own tests.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("centinel-model", &[]),
     ("centinel-catalog", &["centinel-model"]),
     ("centinel-source", &["centinel-model", "centinel-catalog"]),
@@ -19,19 +19,33 @@ const MAY_USE: [(&str, &[&str]); 10] = [
     ("centinel-verdict", &["centinel-model"]),
     // The archive writes tables as the catalog describes them.
     ("centinel-outlet", &["centinel-model", "centinel-catalog"]),
+    ("centinel-breaker", &["centinel-model"]),
+    (
+        "centinel-breaker-service",
+        &["centinel-model", "centinel-breaker"],
+    ),
+    ("centinel-breaker-client", &["centinel-breaker"]),
     // The simulator shares no code with the pipeline: what checks the core must not be the core.
     ("data-fixtures", &[]),
     ("test-servers", &[]),
 ];
 
 /// Who may use what is large or belongs to one stage.
-const ONLY_USED_BY: [(&str, &[&str]); 8] = [
+const ONLY_USED_BY: [(&str, &[&str]); 9] = [
     ("datafusion", &["centinel-rules", "centinel-engine"]),
     ("redb", &["centinel-state"]),
     ("clap", &["centinel", "data-fixtures"]),
     ("object_store", &["centinel-engine", "centinel-outlet"]),
     ("rdkafka", &["centinel-source", "centinel-tests"]),
-    ("reqwest", &["centinel-source"]),
+    (
+        "reqwest",
+        &[
+            "centinel-source",
+            "centinel-breaker-service",
+            "centinel-breaker-client",
+        ],
+    ),
+    ("rusqlite", &["centinel-breaker-service"]),
     ("mysql_async", &["centinel-source", "centinel-tests"]),
     ("centinel-tests", &[]),
 ];
