@@ -5,7 +5,9 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 CENTINEL := cargo run --quiet --release --locked --bin centinel --
-SPEEDS := $(basename $(notdir $(wildcard */examples/*_speed.rs */*/examples/*_speed.rs)))
+# Without the breaker's, which bench-breaker runs.
+SPEEDS := $(filter-out cache_speed, \
+	$(basename $(notdir $(wildcard */examples/*_speed.rs */*/examples/*_speed.rs))))
 
 # The benches compare with DuckDB, which is a Python package.
 DUCKDB_VERSION := 2.0.0
@@ -13,7 +15,7 @@ export BENCH_PYTHON := $(CACHE)/python-$(DUCKDB_VERSION)/bin/python3
 ORDERS := 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-servers build run test check bench bench-stages bench-detection bench-audit bench-repair bench-kafka bench-backlog bench-latency
+.PHONY: help setup setup-servers build run test check bench bench-stages bench-detection bench-audit bench-repair bench-kafka bench-backlog bench-latency bench-breaker
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -44,7 +46,7 @@ check: setup ## Check the format, the code, the rules and the rules' tests
 	$(CENTINEL) rules check --rules sql-rules/quality
 	$(CENTINEL) rules test --rules sql-rules/quality
 
-bench: bench-stages bench-detection bench-audit bench-repair bench-kafka bench-latency ## Measure all speeds on this machine
+bench: bench-stages bench-detection bench-audit bench-repair bench-kafka bench-latency bench-breaker ## Measure all speeds on this machine
 
 bench-stages: setup ## Measure decoding, batching and each rule by itself
 	@for speed in $(SPEEDS); do \
@@ -64,6 +66,12 @@ bench-backlog: setup setup-servers ## Show how much memory detection holds while
 
 bench-latency: setup setup-servers ## Measure the time from a commit in a real MariaDB to a confirmed finding
 	cargo run --release --locked --bin bench_latency
+
+bench-breaker: setup ## Measure the circuit breaker's checks with wrk, alone and beside busy cores, and through its client's cache
+	@.ci/setup-load
+	cargo build --release --locked --bin breaker_serve --bin bench_breaker --example cache_speed
+	"$$CARGO_TARGET_DIR"/release/bench_breaker
+	"$$CARGO_TARGET_DIR"/release/examples/cache_speed
 
 bench-audit: build $(BENCH_PYTHON) ## Measure audits beside DuckDB; ORDERS=10000000 for the figures of README.md
 	$(BENCH_PYTHON) tests/benches/audit.py --orders $(ORDERS) --centinel .bin/centinel --simulate .bin/simulate

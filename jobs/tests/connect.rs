@@ -1,29 +1,19 @@
 //! The README's "Connect your platform", run as it is written but for the ports, beside a real MariaDB and a real Kafka.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod readme;
+
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use readme::blocks;
 use test_servers::{Kafka, MariaDb};
 
 /// What any wait ends with at the latest.
 const LONG: Duration = Duration::from_secs(90);
 const DETECT: &str = "centinel detect ";
-
-/// The shell blocks of a section of the README, in order.
-fn blocks(section: &str) -> Vec<String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
-    let from = readme.split_once(&format!("\n## {section}\n")).unwrap().1;
-    let section = from.split("\n## ").next().unwrap();
-    let blocks = section.split("```sh\n").skip(1);
-    blocks
-        .map(|block| block.split("```").next().unwrap().to_owned())
-        .collect()
-}
 
 /// A terminal in a folder, with what a platform's people have on their path.
 struct Terminal {

@@ -36,7 +36,14 @@ const ONLY_USED_BY: [(&str, &[&str]); 9] = [
     ("redb", &["centinel-state"]),
     ("clap", &["centinel", "data-fixtures"]),
     ("object_store", &["centinel-engine", "centinel-outlet"]),
-    ("rdkafka", &["centinel-source", "centinel-tests"]),
+    (
+        "rdkafka",
+        &[
+            "centinel-source",
+            "centinel-breaker-service",
+            "centinel-tests",
+        ],
+    ),
     (
         "reqwest",
         &[

@@ -5,6 +5,7 @@
 //! machine the wall clock says how much time went by since the last mark, and never less than none. Marks are
 //! stored with every commit and every 10 seconds.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use centinel_breaker::{Instant, Now};
@@ -24,24 +25,31 @@ pub struct Mark {
     pub clock: Instant,
 }
 
+/// A wall clock: microseconds since 1970. It may step.
+pub type Wall = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// The machine's.
+pub fn system_wall() -> Wall {
+    Arc::new(|| {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        since.map_or(0, |since| {
+            i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+        })
+    })
+}
+
 /// The clock of this run.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Clock {
     boot: String,
     /// What to add to the time since the machine was started.
     ahead: i64,
+    wall: Wall,
 }
 
 fn since_boot() -> i64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     time.tv_sec * 1_000_000 + time.tv_nsec / 1_000
-}
-
-fn wall() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
-    })
 }
 
 fn boot() -> String {
@@ -52,10 +60,15 @@ fn boot() -> String {
 impl Clock {
     /// Goes on from the last mark; from zero without one.
     pub fn after(mark: Option<&Mark>) -> Clock {
-        Clock::starting(mark, boot(), since_boot(), wall())
+        Clock::by(mark, system_wall())
     }
 
-    fn starting(mark: Option<&Mark>, boot: String, since_boot: i64, wall: i64) -> Clock {
+    /// The same by a given wall clock.
+    pub fn by(mark: Option<&Mark>, wall: Wall) -> Clock {
+        Clock::starting(mark, boot(), since_boot(), wall)
+    }
+
+    fn starting(mark: Option<&Mark>, boot: String, since_boot: i64, wall: Wall) -> Clock {
         let clock = match mark {
             None => 0,
             Some(mark) => {
@@ -63,7 +76,7 @@ impl Clock {
                 let gone = if same {
                     since_boot - mark.since_boot
                 } else {
-                    wall - mark.wall
+                    wall().saturating_sub(mark.wall)
                 };
                 mark.clock.0.saturating_add(gone.max(0))
             }
@@ -71,6 +84,7 @@ impl Clock {
         Clock {
             boot,
             ahead: clock - since_boot,
+            wall,
         }
     }
 
@@ -82,7 +96,7 @@ impl Clock {
     /// Both clocks now.
     pub fn both(&self) -> Now {
         Now {
-            wall: Timestamp(wall().clamp(0, Timestamp::LATEST.0)),
+            wall: Timestamp((self.wall)().clamp(0, Timestamp::LATEST.0)),
             clock: self.now(),
         }
     }
@@ -93,7 +107,7 @@ impl Clock {
         Mark {
             boot: self.boot.clone(),
             since_boot,
-            wall: wall(),
+            wall: (self.wall)(),
             clock: Instant(since_boot + self.ahead),
         }
     }
@@ -112,6 +126,7 @@ mod tests {
             wall: 100 * HOUR,
             clock: Instant(7 * HOUR),
         };
+        let wall: Wall = Arc::new(move || wall);
         since_boot + Clock::starting(Some(&mark), boot.into(), since_boot, wall).ahead
     }
 

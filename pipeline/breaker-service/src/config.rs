@@ -1,5 +1,6 @@
 //! `[breaker]` of the configuration. What a point does in doubt has no default: a service without it does not start.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -31,7 +32,7 @@ const fn seconds(seconds: i64) -> Span {
 }
 
 /// The breaker's configuration.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where it listens, such as `127.0.0.1:7070`.
@@ -47,16 +48,19 @@ pub struct Config {
     pub automatic: Automatic,
     /// Above what a release needs a second person, by currency; a currency that is not named always does.
     pub second_person_above: Money,
-    /// Where dispositions are sent.
+    /// Where dispositions are posted.
     #[serde(default)]
     pub webhook: Option<Webhook>,
+    /// Where dispositions are produced.
+    #[serde(default)]
+    pub kafka: Option<Kafka>,
     /// Limits with usual values.
     #[serde(default)]
     pub limits: ServiceLimits,
 }
 
 /// TLS of the service.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
     /// Certificate chain, PEM.
@@ -66,7 +70,7 @@ pub struct Tls {
 }
 
 /// All points.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Points {
     /// Refunds.
@@ -78,7 +82,7 @@ pub struct Points {
 }
 
 /// One point.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Point {
     /// When the breaker cannot store a hold, or not within `deadline`.
@@ -96,7 +100,7 @@ pub struct Point {
 }
 
 /// Limits of automatic trips.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Automatic {
     /// The least money at risk in the finding, by currency.
@@ -109,8 +113,8 @@ pub struct Automatic {
     pub lasts: Span,
 }
 
-/// Where dispositions are sent.
-#[derive(Clone, Debug, Deserialize)]
+/// Where dispositions are posted.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Webhook {
     /// `https://…`; `http://` on this machine alone.
@@ -118,16 +122,104 @@ pub struct Webhook {
     /// Name of the environment variable that holds the secret which signs them, 32 letters at least.
     pub secret_env: String,
     /// How long an answer may take.
-    #[serde(default = "webhook_timeout")]
+    #[serde(default = "delivery_timeout")]
     pub timeout: Span,
 }
 
-fn webhook_timeout() -> Span {
+fn delivery_timeout() -> Span {
     seconds(10)
 }
 
+/// Where dispositions are produced.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kafka {
+    /// `host:port`, several with commas.
+    pub brokers: String,
+    /// The topic. It must be there; whoever may write to it decides what the platform pays.
+    pub topic: String,
+    /// How long a record may take.
+    #[serde(default = "delivery_timeout")]
+    pub timeout: Span,
+    /// Settings of librdkafka that say how brokers are reached, such as `security.protocol`.
+    #[serde(default)]
+    pub settings: BTreeMap<String, KafkaSetting>,
+}
+
+/// The value of a setting.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum KafkaSetting {
+    /// The value itself.
+    Plain(String),
+    /// A secret, in an environment variable.
+    Secret(KafkaSecret),
+}
+
+/// Where a secret is found.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KafkaSecret {
+    /// The variable's name.
+    pub env: String,
+}
+
+/// How brokers are reached; all else the breaker sets itself, or at-least-once would not hold.
+const REACHING: [&str; 6] = [
+    "security.",
+    "ssl.",
+    "sasl.",
+    "socket.",
+    "broker.",
+    "client.dns.",
+];
+/// Words in the names of settings that are secrets.
+const SECRET: [&str; 5] = [
+    "password",
+    "passphrase",
+    "secret",
+    ".pem",
+    "oauthbearer.config",
+];
+
+impl Kafka {
+    fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |what: String| Err(ConfigError(what));
+        let named = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if self.topic.is_empty() || self.topic.len() > 249 || !self.topic.bytes().all(named) {
+            return refuse(
+                "`kafka.topic` is no topic's name: write letters, digits, `.`, `_` and `-`".into(),
+            );
+        }
+        if self.brokers.split(',').any(|one| !one.contains(':')) {
+            return refuse(
+                "`kafka.brokers` is no list of brokers: write host:port, several with commas"
+                    .into(),
+            );
+        }
+        if !(Duration::seconds(1)..=Duration::seconds(300)).contains(&self.timeout.0) {
+            return refuse("`kafka.timeout` is less than 1s or more than 300s".into());
+        }
+        for (name, value) in &self.settings {
+            if !REACHING.iter().any(|allowed| name.starts_with(allowed)) {
+                return refuse(format!(
+                    "`{name}` of `kafka.settings` is not for you to set: only how brokers are reached is, such as \"security.protocol\""
+                ));
+            }
+            if matches!(value, KafkaSetting::Plain(_))
+                && SECRET.iter().any(|word| name.contains(word))
+            {
+                return refuse(format!(
+                    "the secret `{name}` of `kafka.settings` stands in the file itself: write {{ env = \"NAME\" }}"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Limits with usual values.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServiceLimits {
     /// No trip lasts longer.
@@ -197,8 +289,14 @@ impl Config {
             breaker: Config,
         }
         let remedy = "write what pipeline/breaker-service/README.md shows; what a point does in doubt has no default";
-        let file: File = toml::from_str(text)
-            .map_err(|error| ConfigError(format!("{}: {remedy}", error.to_string().trim())))?;
+        // The line itself is not told: it may hold what should stand in the environment.
+        let wrong = |error: toml::de::Error| {
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.map(|before| format!("line {}: ", 1 + before.matches('\n').count()));
+            let line = line.unwrap_or_default();
+            ConfigError(format!("{line}{}: {remedy}", error.message()))
+        };
+        let file: File = toml::from_str(text).map_err(wrong)?;
         file.breaker.check()?;
         Ok(file.breaker)
     }
@@ -254,7 +352,7 @@ impl Config {
                 }
             }
         }
-        Ok(())
+        self.kafka.as_ref().map_or(Ok(()), Kafka::check)
     }
 
     /// What the core needs of it.

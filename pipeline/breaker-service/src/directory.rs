@@ -264,6 +264,21 @@ impl Directory {
             .retain(|_, session| session.name.as_str() != name);
     }
 
+    /// Whose id this token has, whether or not its secret is right; for the audit log.
+    pub fn claimed(&self, token: &str) -> Option<String> {
+        let mut parts = token.splitn(3, '.');
+        let (kind, id) = (parts.next()?, parts.next()?);
+        let entries = self.entries();
+        match kind {
+            "cbk" => {
+                let key = entries.keys.get(id)?.clone();
+                Some(Caller::Key(key).name())
+            }
+            "cbs" => Some(entries.sessions.get(id)?.name.to_string()),
+            _ => None,
+        }
+    }
+
     /// Who has this token.
     pub fn caller(&self, token: &str, now: Instant) -> Result<Caller, NotKnown> {
         let mut parts = token.splitn(3, '.');

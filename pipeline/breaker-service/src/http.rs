@@ -6,6 +6,7 @@ mod looks;
 mod people;
 mod reply;
 mod stream;
+mod take;
 
 use std::sync::Arc;
 
@@ -15,8 +16,11 @@ use axum::http::header::AUTHORIZATION;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, patch, post};
+use centinel_breaker::Name;
+use tokio::sync::SemaphorePermit;
 
 use crate::directory::{Caller, KeyScope, Role};
+use crate::refused::Refused;
 use crate::shared::Shared;
 use reply::Problem;
 
@@ -174,8 +178,7 @@ pub const ROUTES: &[Route] = &[
 pub fn router(shared: &Arc<Shared>) -> Router {
     let mut router = Router::new();
     for route in ROUTES {
-        let guarded =
-            (route.handler)().layer(from_fn_with_state((shared.clone(), route.needs), guard));
+        let guarded = (route.handler)().layer(from_fn_with_state((shared.clone(), route), guard));
         router = router.route(route.path, guarded);
     }
     router
@@ -191,43 +194,88 @@ pub fn router(shared: &Arc<Shared>) -> Router {
         .with_state(shared.clone())
 }
 
-/// Lets through who may, and not too many.
+/// Lets through who may, and not too many. What is refused, here or behind it, is counted for the audit log.
 async fn guard(
-    State((shared, needs)): State<(Arc<Shared>, Needs)>,
+    State((shared, route)): State<(Arc<Shared>, &'static Route)>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let Ok(_permit) = shared.at_once.try_acquire() else {
-        return Problem::new(503, "busy", "too many requests at once: try again soon")
-            .into_response();
+    // Where anyone may, a token shows nothing and is not looked at.
+    let caller = match route.needs {
+        Needs::ANYONE => Err(None),
+        _ => caller_of(&shared, &request),
     };
-    if needs == Needs::ANYONE {
-        return next.run(request).await;
+    let response = match admit(&shared, route.needs, caller.as_ref().ok()) {
+        Ok(_permit) => {
+            if let Ok(caller) = &caller {
+                request.extensions_mut().insert(caller.clone());
+            }
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    };
+    if let Some(problem) = response.extensions().get::<Problem>() {
+        let (by, claimed) = match &caller {
+            Ok(caller) => (Some(caller.name()), None),
+            Err(claimed) => (
+                None,
+                problem
+                    .claimed
+                    .as_ref()
+                    .map(Name::to_string)
+                    .or_else(|| claimed.clone()),
+            ),
+        };
+        shared.refused(Refused {
+            by,
+            claimed,
+            route: &format!("{} {}", route.method, route.path),
+            code: problem.code,
+            why: &problem.text,
+        });
     }
-    let now = shared.clock.now();
+    response
+}
+
+/// Who calls; else whose name the token has, if there is one of that name.
+fn caller_of(shared: &Shared, request: &Request) -> Result<Caller, Option<String>> {
     let token = request.headers().get(AUTHORIZATION);
     let token = token.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    let caller = token.map(|token| shared.directory.caller(token, now));
-    let Some(Ok(caller)) = caller else {
+    let token = token.ok_or(None)?;
+    let caller = shared.directory.caller(token, shared.clock.now());
+    caller.map_err(|_| shared.directory.claimed(token))
+}
+
+fn admit<'a>(
+    shared: &'a Shared,
+    needs: Needs,
+    caller: Option<&Caller>,
+) -> Result<SemaphorePermit<'a>, Problem> {
+    let permit = shared.at_once.try_acquire();
+    let busy = |_| Problem::new(503, "busy", "too many requests at once: try again soon");
+    let permit = permit.map_err(busy)?;
+    if needs == Needs::ANYONE {
+        return Ok(permit);
+    }
+    let Some(caller) = caller else {
         let what =
             "no valid key or session: send `Authorization: Bearer …`; keys and sessions expire";
-        return Problem::new(401, "unauthenticated", what).into_response();
+        return Err(Problem::new(401, "unauthenticated", what));
     };
-    if !needs.allow(&caller) {
+    if !needs.allow(caller) {
         let what = "this key or role may not do that: ask an admin for one that may";
-        return Problem::new(403, "forbidden", what).into_response();
+        return Err(Problem::new(403, "forbidden", what));
     }
-    let (id, rate) = match &caller {
+    let (id, rate) = match caller {
         Caller::Key(key) => (key.id.as_str(), key.requests_per_second),
         Caller::Person { name, .. } => (
             name.as_str(),
             shared.config.limits.person_requests_per_second,
         ),
     };
-    if !shared.buckets.take(id, rate, now) {
+    if !shared.buckets.take(id, rate, shared.clock.now()) {
         let what = "more requests in a second than this key or account may make: slow down";
-        return Problem::new(429, "rate", what).into_response();
+        return Err(Problem::new(429, "rate", what));
     }
-    request.extensions_mut().insert(caller);
-    next.run(request).await
+    Ok(permit)
 }

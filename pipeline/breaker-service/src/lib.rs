@@ -4,10 +4,13 @@
 pub mod audit;
 mod clock;
 mod config;
+mod delivery;
 mod directory;
 mod http;
+mod kafka;
 mod limit;
 mod listen;
+mod refused;
 mod shared;
 mod shown;
 mod store;
@@ -24,14 +27,18 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use kafka::Recorder;
+use webhook::Poster;
+
 pub use audit::{Entry, Head, Verified};
-pub use clock::{Clock, Mark};
+pub use clock::{Clock, Mark, Wall};
 pub use config::{
-    Automatic, Config, ConfigError, Point, Points, ServiceLimits, Span, Tls, Webhook,
+    Automatic, Config, ConfigError, Kafka, KafkaSecret, KafkaSetting, Point, Points, ServiceLimits,
+    Span, Tls, Webhook,
 };
 pub use directory::{Account, Key, KeyScope, Role};
 pub use http::{Needs, OPENAPI, ROUTES, Route};
-pub use store::{Commit, OpenStore, Record, Sqlite, Store, StoreError};
+pub use store::{Commit, OpenStore, Record, Sqlite, Store, StoreError, Way};
 pub use webhook::signature;
 
 /// Why the service did not start, or ended.
@@ -106,35 +113,49 @@ pub async fn serve_over(
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
+    serve_by(clock::system_wall(), config, open, listener, shutdown).await
+}
+
+/// The same by a given wall clock.
+pub async fn serve_by(
+    wall: Wall,
+    config: Config,
+    open: OpenStore,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
     config.check()?;
     let tls = config.tls.as_ref().map(listen::acceptor).transpose()?;
-    let webhook = config.webhook.clone().map(with_secret).transpose()?;
+    let webhook = config.webhook.clone().map(Poster::new).transpose()?;
+    let kafka = config.kafka.clone().map(Recorder::new).transpose()?;
     let mut store = open()?;
     let (head, records) = (store.head()?, store.load()?);
     let mark = records.iter().find_map(|record| match record {
         Record::Mark(mark) => Some(mark),
         _ => None,
     });
-    let clock = Clock::after(mark);
+    let clock = Clock::by(mark, wall);
     let mut state = State::default();
     state.advance(clock.now());
     let (commands, waiting) = writer::channel();
     let (end, ending) = watch::channel(false);
     let directory = directory::Directory::default();
-    let mut delivered = 0;
+    let mut delivered = vec![];
     for record in records {
         match record {
             Record::Breaker(change) => state.put(&change),
             Record::Account(account) => directory.put_account(account),
             Record::Key(key) => directory.put_key(key),
-            Record::Delivered(sequence) => delivered = sequence,
+            Record::Delivered(way, sequence) => delivered.push((way, sequence)),
             Record::Mark(_) => {}
         }
     }
     let most = config.limits.connections;
     let mut shared = shared::Shared::new(config, clock, state, open()?, commands, ending.clone());
     shared.directory = directory;
-    shared.delivered.store(delivered, Ordering::Relaxed);
+    for (way, sequence) in delivered {
+        shared.delivered(way).store(sequence, Ordering::Relaxed);
+    }
     let shared = Arc::new(shared);
 
     let writer = writer::Writer::new(shared.clone(), open, store, head);
@@ -147,8 +168,11 @@ pub async fn serve_over(
             writer.run(&waiting);
         })
         .map_err(|error| ServeError::Start(format!("no thread: {error}")))?;
-    if let Some((webhook, secret, client)) = webhook {
-        tokio::spawn(webhook::deliver(shared.clone(), webhook, secret, client));
+    if let Some(webhook) = webhook {
+        tokio::spawn(delivery::run(shared.clone(), webhook));
+    }
+    if let Some(kafka) = kafka {
+        tokio::spawn(delivery::run(shared.clone(), kafka));
     }
     let served = listen::listen(listener, tls, http::router(&shared), most, ending);
     tokio::pin!(served);
@@ -170,19 +194,6 @@ pub async fn serve_over(
             "the writing thread failed: start the service again".into(),
         )),
     }
-}
-
-fn with_secret(webhook: Webhook) -> Result<(Webhook, String, reqwest::Client), ServeError> {
-    let name = &webhook.secret_env;
-    let secret = std::env::var(name).ok().filter(|secret| secret.len() >= 32);
-    let secret = secret.ok_or_else(|| {
-        ServeError::Start(format!("the environment variable {name} holds no secret of 32 letters at least: set it; the webhook's receiver needs the same"))
-    })?;
-    let client = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .map_err(|error| ServeError::Start(format!("no client for the webhook: {error}")))?;
-    Ok((webhook, secret, client))
 }
 
 /// Makes the first admin of a configuration's store, while the service does not run.

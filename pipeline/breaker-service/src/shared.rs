@@ -1,7 +1,7 @@
 //! What all parts of the service see.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLockReadGuard};
 
 use centinel_breaker::{Decision, Limits, Name, Point, Policies, Reply, State, Traffic, Update};
 use serde::Serialize;
@@ -12,8 +12,9 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::directory::{Caller, Directory};
 use crate::limit::Buckets;
+use crate::refused::{Due, Refusals, Refused};
 use crate::shown::Shown;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Way};
 use crate::writer::{Act, Command, Commands, Failure};
 
 /// A check that was answered by its point's default.
@@ -70,11 +71,11 @@ pub struct Shared {
     pub previews: Semaphore,
     /// Whether the service is to end.
     pub ending: watch::Receiver<bool>,
-    /// Up to where the webhook has delivered.
-    pub delivered: AtomicU64,
+    delivered: [AtomicU64; 2],
     commands: Mutex<Option<Commands>>,
     failing: AtomicBool,
     defaults: Mutex<Defaults>,
+    refusals: Mutex<Refusals>,
     late_holds: AtomicU64,
 }
 
@@ -105,10 +106,11 @@ impl Shared {
             passwords: Semaphore::new(1),
             previews: Semaphore::new(1),
             ending,
-            delivered: AtomicU64::new(0),
+            delivered: Default::default(),
             commands: Mutex::new(Some(commands)),
             failing: AtomicBool::new(false),
             defaults: Mutex::default(),
+            refusals: Mutex::default(),
             late_holds: AtomicU64::new(0),
             config,
         }
@@ -211,6 +213,38 @@ impl Shared {
         defaults.count -= count.min(defaults.count);
         let named = named.min(defaults.first.len());
         defaults.first.drain(..named);
+    }
+
+    fn refusals(&self) -> MutexGuard<'_, Refusals> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something was refused.
+    pub fn refused(&self, refused: Refused) {
+        self.refusals().note(refused, self.clock.now());
+    }
+
+    /// Refusals that are due in the audit log; all of them when the service ends.
+    pub fn refusals_due(&self, at_end: bool) -> Vec<Due> {
+        let mut refusals = self.refusals();
+        if at_end {
+            refusals.close();
+        }
+        refusals.due(self.clock.now())
+    }
+
+    /// So many of them are in it now.
+    pub fn refusals_logged(&self, count: usize) {
+        self.refusals().logged(count);
+    }
+
+    /// Up to where messages were delivered by this way.
+    pub fn delivered(&self, way: Way) -> &AtomicU64 {
+        let [webhook, kafka] = &self.delivered;
+        match way {
+            Way::Webhook => webhook,
+            Way::Kafka => kafka,
+        }
     }
 
     /// A hold was stored whose caller waited no longer.

@@ -24,6 +24,15 @@ pub enum StoreError {
     Unusable(String),
 }
 
+/// How messages reach the platform by themselves. How far each of them came is kept apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Posts to an address.
+    Webhook,
+    /// Records of a Kafka topic.
+    Kafka,
+}
+
 /// One record, whole.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Record {
@@ -33,8 +42,8 @@ pub enum Record {
     Account(Account),
     /// An API key, under its id.
     Key(Key),
-    /// Up to which sequence the webhook delivered.
-    Delivered(u64),
+    /// Up to which sequence messages to the platform were delivered by this way.
+    Delivered(Way, u64),
     /// The breaker's clock.
     Mark(Mark),
 }

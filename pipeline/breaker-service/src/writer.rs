@@ -14,8 +14,9 @@ use tokio::sync::oneshot;
 
 use crate::audit::{self, Body, Head};
 use crate::directory::{Account, Key};
+use crate::refused::Due;
 use crate::shared::Shared;
-use crate::store::{Commit, OpenStore, Record, Store, StoreError};
+use crate::store::{Commit, OpenStore, Record, Store, StoreError, Way};
 
 /// Most commands in one commit.
 const MOST_AT_ONCE: usize = 2_000;
@@ -45,8 +46,8 @@ pub enum Act {
     Key(Key),
     /// Only an entry of the audit log.
     Note,
-    /// The webhook delivered up to this sequence; no entry.
-    Delivered(u64),
+    /// Messages up to this sequence were delivered by this way; no entry.
+    Delivered(Way, u64),
     /// Detection spoke; no entry.
     Fresh(centinel_model::Duration),
 }
@@ -85,6 +86,20 @@ pub struct Writer {
     marked: Monotonic,
 }
 
+/// Whether more will follow.
+enum Tick {
+    Usual,
+    Last,
+}
+
+/// How much of what only counts is in the audit log.
+#[derive(Default)]
+struct Logged {
+    defaults: u64,
+    named: usize,
+    refusals: usize,
+}
+
 type Waiting = Vec<(
     oneshot::Sender<Result<Reply, Failure>>,
     Result<Reply, Failure>,
@@ -116,18 +131,18 @@ impl Writer {
             match commands.recv_timeout(wait) {
                 Ok(command) => batch.push(command),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => return self.work(vec![], Some(Tick::Last)),
             }
             batch.extend(commands.try_iter().take(MOST_AT_ONCE - batch.len()));
             let tick = due || ticked.elapsed() >= TICK;
             if tick {
                 ticked = Monotonic::now();
             }
-            self.work(batch, tick);
+            self.work(batch, tick.then_some(Tick::Usual));
         }
     }
 
-    fn work(&mut self, batch: Vec<Command>, tick: bool) {
+    fn work(&mut self, batch: Vec<Command>, tick: Option<Tick>) {
         if let Some((at, why)) = &self.failed {
             let why = why.clone();
             if at.elapsed() < PAUSE {
@@ -164,10 +179,10 @@ impl Writer {
                     });
             waiting.push((reply, answer));
         }
-        let mut logged = (0, 0);
-        if tick {
+        let mut logged = Logged::default();
+        if let Some(tick) = tick {
             chained = chained.and_then(|()| {
-                logged = self.tick(&mut commit, &mut shown)?;
+                logged = self.tick(tick, &mut commit, &mut shown)?;
                 Ok(())
             });
         }
@@ -182,7 +197,8 @@ impl Writer {
         match written {
             Ok(()) => {
                 self.marked = Monotonic::now();
-                self.shared.defaults_logged(logged.0, logged.1);
+                self.shared.defaults_logged(logged.defaults, logged.named);
+                self.shared.refusals_logged(logged.refusals);
                 self.show(&commit, shown);
                 answer_all(waiting, &self.shared);
             }
@@ -218,8 +234,8 @@ impl Writer {
                 return Ok((Reply::Done, vec![], true));
             }
             Act::Note => return Ok((Reply::Done, vec![], true)),
-            Act::Delivered(sequence) => {
-                commit.records.push(Record::Delivered(sequence));
+            Act::Delivered(way, sequence) => {
+                commit.records.push(Record::Delivered(way, sequence));
                 return Ok((Reply::Done, vec![], false));
             }
         };
@@ -255,17 +271,26 @@ impl Writer {
         Ok(())
     }
 
-    /// Trips that expire, releases that go on, defaults that were answered. How many of these are logged now.
+    /// Trips that expire, releases that go on, defaults that were answered, acts that were refused.
     fn tick(
         &mut self,
+        tick: Tick,
         commit: &mut Commit,
         shown: &mut Vec<Change>,
-    ) -> Result<(u64, usize), StoreError> {
+    ) -> Result<Logged, StoreError> {
         if let Ok((_, changes, true)) = self.decide(Act::Input(Input::Tick), commit, shown) {
             self.chain(ITSELF.into(), "time", Value::Null, changes, commit)?;
         }
         let (count, defaults) = self.shared.defaults();
-        let logged = (count, defaults.len());
+        let refused = self.shared.refusals_due(matches!(tick, Tick::Last));
+        let logged = Logged {
+            defaults: count,
+            named: defaults.len(),
+            refusals: refused.len(),
+        };
+        for Due { by, about } in refused {
+            self.chain(by, "refused", about, vec![], commit)?;
+        }
         if count > 0 {
             let about = json!({"count": count, "first": defaults});
             self.chain(ITSELF.into(), "check.default", about, vec![], commit)?;
@@ -320,7 +345,7 @@ impl Writer {
                     Record::Breaker(change) => state.put(&change),
                     Record::Account(account) => self.shared.directory.put_account(account),
                     Record::Key(key) => self.shared.directory.put_key(key),
-                    Record::Delivered(_) | Record::Mark(_) => {}
+                    Record::Delivered(..) | Record::Mark(_) => {}
                 }
             }
             state.advance(self.shared.clock.now());

@@ -11,10 +11,9 @@ use centinel_breaker::{Cause, Hold, Instant, Name, ReleaseId, Trip, TripId, Trip
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::reply::{Problem, json_of};
+use super::reply::{Answered, Problem, json_of};
 use crate::shared::Shared;
-
-type Answered = Result<Response, Problem>;
+use crate::store::Way;
 
 const MOST: usize = 1_000;
 /// Most records that one page looks at.
@@ -52,7 +51,8 @@ pub async fn status(State(shared): State<Arc<Shared>>) -> Response {
         "staleness_ms": staleness.map(|age| age.0 / 1_000),
         "store": if shared.failing() { "failing" } else { "working" },
         "holds_stored_too_late": shared.late_holds(),
-        "webhook_delivered": shared.delivered.load(Ordering::Relaxed),
+        "webhook_delivered": shared.delivered(Way::Webhook).load(Ordering::Relaxed),
+        "kafka_delivered": shared.delivered(Way::Kafka).load(Ordering::Relaxed),
     }))
 }
 

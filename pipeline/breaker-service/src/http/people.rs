@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
-use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use centinel_breaker::{Name, Point};
@@ -11,15 +9,14 @@ use centinel_model::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::reply::{Problem, json_of, read};
+use super::reply::{Answered, Problem, json_of};
+use super::take::{Body, Call, Person, done};
 use crate::config::Span;
 use crate::directory::{
     Account, Caller, Key, KeyScope, Role, digest, hash_password, is_password, random,
 };
 use crate::shared::Shared;
 use crate::writer::Act;
-
-type Answered = Result<Response, Problem>;
 
 /// Attempts of one account in a second; more than a person makes, fewer than a guesser wants.
 const ATTEMPTS_PER_SECOND: u32 = 1;
@@ -55,61 +52,58 @@ async fn with_passwords<T: Send + 'static>(
     done.map_err(|error| Problem::new(500, "internal", error.to_string()))
 }
 
-pub async fn sign_in(State(shared): State<Arc<Shared>>, body: Bytes) -> Answered {
-    let SignIn { name, password } = read(&body)?;
+/// Lets nobody try passwords of an account, or of all, quicker than people do.
+fn attempt(shared: &Shared, account: &Name) -> Result<(), Problem> {
     let now = shared.clock.now();
     let all = shared.buckets.take("sign-in", ALL_ATTEMPTS_PER_SECOND, now);
-    let account = format!("sign-in {name}");
-    if !all || !shared.buckets.take(&account, ATTEMPTS_PER_SECOND, now) {
-        return Err(Problem::new(
-            429,
-            "rate",
-            "too many attempts: wait a second",
-        ));
+    let one = format!("sign-in {account}");
+    if all && shared.buckets.take(&one, ATTEMPTS_PER_SECOND, now) {
+        return Ok(());
     }
-    let account = shared.directory.account(name.as_str());
-    let role = account.as_ref().map(|account| account.role);
-    let right = with_passwords(&shared, move || is_password(&password, account.as_deref())).await?;
-    let act = if right {
-        "session.begin"
-    } else {
-        "session.refused"
-    };
-    let by = Caller::Person {
-        name: name.clone(),
-        role: role.unwrap_or(Role::Viewer),
-    };
-    if !right {
-        // Names that are no accounts would let anyone fill the log.
-        if role.is_some() {
-            shared.act(&by, act, Value::Null, Act::Note).await?;
-        }
-        return Err(Problem::new(
-            401,
-            "unauthenticated",
-            "no such account and password",
-        ));
-    }
-    shared.act(&by, act, Value::Null, Act::Note).await?;
-    let lasts = shared.config.limits.session.0;
-    let token = shared.directory.sign_in(name, now, now.plus(lasts));
-    let token = token.map_err(|why| Problem::new(503, "busy", why))?;
-    Ok(json_of(
-        &json!({"token": token, "role": role, "expires_in_ms": lasts.0 / 1_000}),
+    Err(Problem::new(
+        429,
+        "rate",
+        "too many attempts: wait a second",
     ))
 }
 
-pub async fn sign_out(
+pub async fn sign_in(
     State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
+    Body(SignIn { name, password }): Body<SignIn>,
 ) -> Answered {
-    if let Caller::Person { name, .. } = &caller {
-        shared.directory.sign_out(name.as_str());
-        shared
-            .act(&caller, "session.end", Value::Null, Act::Note)
-            .await?;
-    }
-    Ok(json_of(&json!({})))
+    let account = shared.directory.account(name.as_str());
+    // What is no account's name may be a password in the wrong place: it is kept nowhere.
+    let of = |problem: Problem| Problem {
+        claimed: account.as_ref().map(|account| account.name.clone()),
+        ..problem
+    };
+    attempt(&shared, &name).map_err(of)?;
+    let known = account.clone();
+    let right = with_passwords(&shared, move || is_password(&password, known.as_deref())).await?;
+    let Some(account) = account.as_ref().filter(|_| right) else {
+        let what = "no such account and password";
+        return Err(of(Problem::new(401, "unauthenticated", what)));
+    };
+    let by = Caller::Person {
+        name: name.clone(),
+        role: account.role,
+    };
+    shared
+        .act(&by, "session.begin", Value::Null, Act::Note)
+        .await?;
+    let (now, lasts) = (shared.clock.now(), shared.config.limits.session.0);
+    let token = shared.directory.sign_in(name, now, now.plus(lasts));
+    let token = token.map_err(|why| Problem::new(503, "busy", why))?;
+    Ok(json_of(
+        &json!({"token": token, "role": account.role, "expires_in_ms": lasts.0 / 1_000}),
+    ))
+}
+
+pub async fn sign_out(person: Person) -> Answered {
+    let call = &person.call;
+    call.shared.directory.sign_out(person.name.as_str());
+    call.store("session.end", Value::Null, Act::Note).await?;
+    Ok(done())
 }
 
 fn view(account: &Account) -> Value {
@@ -134,16 +128,13 @@ pub struct NewAccount {
     password: String,
 }
 
-pub async fn create_account(
-    State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
-    body: Bytes,
-) -> Answered {
+pub async fn create_account(call: Call, Body(wanted): Body<NewAccount>) -> Answered {
     let NewAccount {
         name,
         role,
         password,
-    } = read(&body)?;
+    } = wanted;
+    let shared = &call.shared;
     if shared.directory.account(name.as_str()).is_some()
         || name.as_str() == centinel_breaker::ITSELF
     {
@@ -153,7 +144,7 @@ pub async fn create_account(
             format!("there is an account {name} already: a name stands for one person"),
         ));
     }
-    let password = with_passwords(&shared, move || hash_password(&password))
+    let password = with_passwords(shared, move || hash_password(&password))
         .await?
         .map_err(Problem::invalid)?;
     let account = Account {
@@ -163,14 +154,8 @@ pub async fn create_account(
         disabled: false,
     };
     let view = view(&account);
-    shared
-        .act(
-            &caller,
-            "account.create",
-            view.clone(),
-            Act::Account(account),
-        )
-        .await?;
+    let act = Act::Account(account);
+    call.store("account.create", view.clone(), act).await?;
     Ok(json_of(&view))
 }
 
@@ -183,12 +168,11 @@ pub struct AccountChange {
 }
 
 pub async fn change_account(
-    State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
+    call: Call,
     Path(name): Path<String>,
-    body: Bytes,
+    Body(change): Body<AccountChange>,
 ) -> Answered {
-    let change: AccountChange = read(&body)?;
+    let shared = &call.shared;
     let known = shared.directory.account(&name);
     let known = known.ok_or_else(|| Problem::unknown("there is no such account"))?;
     let mut account = Account::clone(&known);
@@ -214,19 +198,13 @@ pub async fn change_account(
     }
     let new_password = change.password.is_some();
     if let Some(password) = change.password {
-        let hash = with_passwords(&shared, move || hash_password(&password)).await?;
+        let hash = with_passwords(shared, move || hash_password(&password)).await?;
         account.password = hash.map_err(Problem::invalid)?;
     }
     let mut about = view(&account);
     about["new_password"] = new_password.into();
-    shared
-        .act(
-            &caller,
-            "account.change",
-            about,
-            Act::Account(account.clone()),
-        )
-        .await?;
+    let act = Act::Account(account.clone());
+    call.store("account.change", about, act).await?;
     if new_password || account.disabled {
         shared.directory.sign_out(account.name.as_str());
     }
@@ -242,32 +220,18 @@ pub struct NewPassword {
 
 /// A person changes their own password.
 pub async fn change_password(
-    State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
-    body: Bytes,
+    Person { call, name, .. }: Person,
+    Body(NewPassword { old, new }): Body<NewPassword>,
 ) -> Answered {
-    let NewPassword { old, new } = read(&body)?;
-    let Caller::Person { name, .. } = &caller else {
-        return Err(Problem::new(403, "forbidden", "keys have no password"));
-    };
-    if !shared.buckets.take(
-        &format!("sign-in {name}"),
-        ATTEMPTS_PER_SECOND,
-        shared.clock.now(),
-    ) {
-        return Err(Problem::new(
-            429,
-            "rate",
-            "too many attempts: wait a second",
-        ));
-    }
+    let shared = &call.shared;
+    attempt(shared, &name)?;
     let known = shared.directory.account(name.as_str());
     let known = known.ok_or_else(|| Problem::unknown("there is no such account"))?;
     let work = {
         let known = known.clone();
         move || is_password(&old, Some(&known)).then(|| hash_password(&new))
     };
-    let Some(password) = with_passwords(&shared, work).await? else {
+    let Some(password) = with_passwords(shared, work).await? else {
         return Err(Problem::new(
             401,
             "unauthenticated",
@@ -279,16 +243,10 @@ pub async fn change_password(
         password,
         ..Account::clone(&known)
     };
-    shared
-        .act(
-            &caller,
-            "account.password",
-            Value::Null,
-            Act::Account(account),
-        )
-        .await?;
+    let act = Act::Account(account);
+    call.store("account.password", Value::Null, act).await?;
     shared.directory.sign_out(name.as_str());
-    Ok(json_of(&json!({})))
+    Ok(done())
 }
 
 fn view_key(key: &Key, now: centinel_breaker::Instant) -> Value {
@@ -327,12 +285,7 @@ fn usual_rate() -> u32 {
 }
 
 /// Makes a key. Its token is told here and never again. To rotate, make the next one, put it in place, revoke the last.
-pub async fn create_key(
-    State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
-    body: Bytes,
-) -> Answered {
-    let wanted: NewKey = read(&body)?;
+pub async fn create_key(call: Call, Body(wanted): Body<NewKey>) -> Answered {
     if wanted.scopes.is_empty() || wanted.lasts.0 == Duration::ZERO || wanted.lasts.0 > LONGEST_KEY
     {
         return Err(Problem::invalid(
@@ -341,7 +294,7 @@ pub async fn create_key(
     }
     let failed = |why: &str| Problem::new(503, "unavailable", why);
     let (id, secret) = (random(9).map_err(failed)?, random(32).map_err(failed)?);
-    let now = shared.clock.now();
+    let now = call.shared.clock.now();
     let key = Key {
         id: id.clone(),
         name: wanted.name,
@@ -353,18 +306,14 @@ pub async fn create_key(
         requests_per_second: wanted.requests_per_second,
     };
     let mut view = view_key(&key, now);
-    shared
-        .act(&caller, "key.create", view.clone(), Act::Key(key))
-        .await?;
+    let act = Act::Key(key);
+    call.store("key.create", view.clone(), act).await?;
     view["token"] = format!("cbk.{id}.{secret}").into();
     Ok(json_of(&view))
 }
 
-pub async fn revoke_key(
-    State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-) -> Answered {
+pub async fn revoke_key(call: Call, Path(id): Path<String>) -> Answered {
+    let shared = &call.shared;
     let known = shared
         .directory
         .key(&id)
@@ -374,8 +323,7 @@ pub async fn revoke_key(
         ..Key::clone(&known)
     };
     let view = view_key(&key, shared.clock.now());
-    shared
-        .act(&caller, "key.revoke", view.clone(), Act::Key(key))
-        .await?;
+    let act = Act::Key(key);
+    call.store("key.revoke", view.clone(), act).await?;
     Ok(json_of(&view))
 }

@@ -1,7 +1,7 @@
 use axum::body::Bytes;
 use axum::http::{StatusCode, header::CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use centinel_breaker::Refusal;
+use centinel_breaker::{Name, Refusal};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -9,18 +9,36 @@ use serde_json::json;
 use crate::store::StoreError;
 use crate::writer::Failure;
 
+/// What handlers give.
+pub type Answered = Result<Response, Problem>;
+
 /// What is answered instead: `{"error": …, "code": …}`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Problem {
-    status: u16,
-    code: &'static str,
-    text: String,
+    pub status: u16,
+    pub code: &'static str,
+    pub text: String,
+    /// The account that somebody failed to show to be.
+    pub claimed: Option<Name>,
 }
 
 impl Problem {
     pub fn new(status: u16, code: &'static str, text: impl Into<String>) -> Problem {
-        let text = text.into();
-        Problem { status, code, text }
+        Problem {
+            status,
+            code,
+            text: text.into(),
+            claimed: None,
+        }
+    }
+
+    /// Whether somebody was not let do what they wanted, so that the audit log is to say so. What cannot be read, is
+    /// not there or could not be stored was not refused.
+    pub fn is_refusal(&self) -> bool {
+        matches!(
+            self.code,
+            "unauthenticated" | "forbidden" | "conflict" | "full" | "rate"
+        )
     }
 
     pub fn invalid(text: impl Into<String>) -> Problem {
@@ -64,7 +82,11 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = json!({"error": self.text, "code": self.code}).to_string();
-        (status, [(CONTENT_TYPE, "application/json")], body).into_response()
+        let mut response = (status, [(CONTENT_TYPE, "application/json")], body).into_response();
+        if self.is_refusal() {
+            response.extensions_mut().insert(self);
+        }
+        response
     }
 }
 

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use rusqlite_migration::{M, Migrations};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Commit, Record, Store, StoreError};
+use super::{Commit, Record, Store, StoreError, Way};
 use crate::audit::{Entry, Head};
 
 /// Form 1. A later form is one more migration; none is ever changed.
@@ -26,6 +26,10 @@ const MIGRATIONS: &[M<'static>] = &[M::up(
      CREATE TRIGGER audit_is_never_cut BEFORE DELETE ON audit
        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;",
 )];
+
+/// The facts that say up to where messages were delivered, the first by the webhook.
+const DELIVERED: &str = "delivered";
+const DELIVERED_TO_KAFKA: &str = "delivered_to_kafka";
 
 /// The store in one file (and its write-ahead log beside it). Every commit is on the disk before it returns.
 pub struct Sqlite {
@@ -126,7 +130,8 @@ impl Store for Sqlite {
             .map_err(failed)?;
         for (id, body) in facts {
             let record = match id.as_str() {
-                "delivered" => serde_json::from_str(&body).map(Record::Delivered),
+                DELIVERED => read_delivered(Way::Webhook, &body),
+                DELIVERED_TO_KAFKA => read_delivered(Way::Kafka, &body),
                 "mark" => serde_json::from_str(&body).map(Record::Mark),
                 _ => serde_json::from_str(&body).map(Record::Breaker),
             };
@@ -203,6 +208,10 @@ impl Store for Sqlite {
     }
 }
 
+fn read_delivered(way: Way, body: &str) -> serde_json::Result<Record> {
+    serde_json::from_str(body).map(|sequence| Record::Delivered(way, sequence))
+}
+
 fn write(to: &Transaction, record: &Record) -> Result<(), StoreError> {
     let put = |table: &str, id: &str, body: &dyn ErasedBody| -> Result<(), StoreError> {
         let body = body.json()?;
@@ -245,7 +254,13 @@ fn write(to: &Transaction, record: &Record) -> Result<(), StoreError> {
         },
         Record::Account(account) => put("accounts", account.name.as_str(), account),
         Record::Key(key) => put("keys", &key.id, key),
-        Record::Delivered(sequence) => put("facts", "delivered", sequence),
+        Record::Delivered(way, sequence) => {
+            let fact = match way {
+                Way::Webhook => DELIVERED,
+                Way::Kafka => DELIVERED_TO_KAFKA,
+            };
+            put("facts", fact, sequence)
+        }
         Record::Mark(mark) => put("facts", "mark", mark),
     }
 }

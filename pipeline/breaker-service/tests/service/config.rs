@@ -71,6 +71,21 @@ fn what_cannot_be_is_refused_with_a_remedy() {
             "[breaker.webhook]\nurl = \"http://example.com/\"\nsecret_env = \"S\"\n[breaker.automatic]",
             "https",
         ),
+        (
+            "[breaker.automatic]",
+            "[breaker.kafka]\nbrokers = \"kafka\"\ntopic = \"t\"\n[breaker.automatic]",
+            "write host:port",
+        ),
+        (
+            "[breaker.automatic]",
+            "[breaker.kafka]\nbrokers = \"k:9092\"\ntopic = \"a topic\"\n[breaker.automatic]",
+            "no topic's name",
+        ),
+        (
+            "[breaker.automatic]",
+            "[breaker.kafka]\nbrokers = \"k:9092\"\ntopic = \"t\"\nsettings = { acks = \"1\" }\n[breaker.automatic]",
+            "not for you to set",
+        ),
     ];
     for (from, to, remedy) in cases {
         let text = whole.replacen(from, to, 1);
@@ -78,6 +93,25 @@ fn what_cannot_be_is_refused_with_a_remedy() {
         let error = Config::read(&text).unwrap_err().to_string();
         assert!(error.contains(remedy), "{to}: {error}");
     }
+}
+
+#[test]
+fn a_secret_in_the_file_is_refused_and_not_said() {
+    let whole = config_text(Path::new("breaker.db"));
+    for value in [
+        "\"hunter2\"",
+        "[\"hunter2\"]",
+        "{ env = \"A\", file = \"hunter2\" }",
+    ] {
+        let table = format!(
+            "[breaker.kafka]\nbrokers = \"k:9092\"\ntopic = \"t\"\nsettings = {{ \"sasl.password\" = {value} }}\n"
+        );
+        let error = Config::read(&format!("{whole}\n{table}")).unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+    let named = "settings = { \"sasl.password\" = { env = \"KAFKA_PASSWORD\" } }";
+    let table = format!("[breaker.kafka]\nbrokers = \"k:9092\"\ntopic = \"t\"\n{named}\n");
+    Config::read(&format!("{whole}\n{table}")).unwrap();
 }
 
 #[test]
@@ -92,5 +126,5 @@ fn the_configuration_of_the_readme_can_be_used_as_it_stands() {
     // What is commented out there, too.
     let tables = text.replace("\n# [", "\n[").replace("\n# ", "\n");
     let config = Config::read(&tables).unwrap();
-    assert!(config.tls.is_some() && config.webhook.is_some());
+    assert!(config.tls.is_some() && config.webhook.is_some() && config.kafka.is_some());
 }

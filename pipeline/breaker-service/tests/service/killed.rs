@@ -1,17 +1,18 @@
 //! The real program, killed with SIGKILL at any moment under load: what it acknowledged is there, once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use centinel_breaker_service::verify_log;
 use serde_json::{Value, json};
 
-use crate::support::{PASSWORD, config_text, release, request, trip};
+use crate::program::{Place, attempt};
+use crate::support::{release, request, trip, until};
 
-const KILLS: usize = 40;
+const KILLS: usize = 60;
+/// Kills while a large release goes on.
+const KILLS_OF_RELEASES: u64 = 12;
+const HELD: usize = 2_500;
 
 /// What was acknowledged over all lives.
 #[derive(Default)]
@@ -19,64 +20,6 @@ struct Acknowledged {
     holds: BTreeSet<String>,
     trips: BTreeMap<String, String>,
     released: BTreeSet<String>,
-}
-
-/// Kills the program when the test ends early.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn start(config: &Path) -> Running {
-    let program = Command::new(env!("CARGO_BIN_EXE_breaker_serve"))
-        .arg(config)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    Running(program.unwrap())
-}
-
-/// One call; `None` when it was not answered with success.
-async fn attempt(
-    client: &reqwest::Client,
-    method: &str,
-    url: &str,
-    token: &str,
-    body: &Value,
-) -> Option<Value> {
-    let mut request = client
-        .request(method.parse().unwrap(), url)
-        .timeout(Duration::from_secs(5));
-    if !token.is_empty() {
-        request = request.header("authorization", format!("Bearer {token}"));
-    }
-    if !body.is_null() {
-        request = request.body(body.to_string());
-    }
-    let answer = request.send().await.ok()?;
-    let success = answer.status().is_success();
-    let text = answer.text().await.ok()?;
-    success.then(|| serde_json::from_str(&text).unwrap())
-}
-
-async fn persist(
-    client: &reqwest::Client,
-    method: &str,
-    url: &str,
-    token: &str,
-    body: &Value,
-) -> Value {
-    for _ in 0..500 {
-        if let Some(answer) = attempt(client, method, url, token, body).await {
-            return answer;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("{url} was not answered")
 }
 
 /// Holds without end. An identity is asked for again until it is acknowledged.
@@ -140,67 +83,77 @@ async fn act(url: String, person: String, life: usize, known: Arc<Mutex<Acknowle
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_at_any_moment_it_loses_nothing_and_applies_nothing_twice() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, config) = (
-        folder.path().join("breaker.db"),
-        folder.path().join("centinel.toml"),
-    );
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let text = config_text(&store)
-        .replace("127.0.0.1:0", &format!("127.0.0.1:{port}"))
-        .replace("{ CNY = \"1000\" }", "{ CNY = \"100000000\" }");
-    let limits = "[breaker.limits]\nperson_requests_per_second = 100000\n";
-    std::fs::write(&config, format!("{text}\n{limits}")).unwrap();
-    let made = Command::new(env!("CARGO_BIN_EXE_breaker_serve"))
-        .args([config.as_os_str(), "first-admin".as_ref(), "root".as_ref()])
-        .env("BREAKER_PASSWORD", PASSWORD)
-        .status();
-    assert!(made.unwrap().success());
-    let url = format!("http://127.0.0.1:{port}");
-    let client = reqwest::Client::new();
-    let sign_in = |name: &'static str| {
-        let (client, url) = (client.clone(), url.clone());
-        async move {
-            let body = json!({"name": name, "password": PASSWORD});
-            let answer = persist(&client, "POST", &format!("{url}/v1/sessions"), "", &body).await;
-            answer["token"].as_str().unwrap().to_owned()
-        }
-    };
+async fn a_large_release_that_is_killed_midway_goes_on_and_lets_each_go_once() {
+    let place = Place::new("0");
+    let mut running = place.start();
+    let root = place.sign_in("root").await;
+    place.approver(&root, "ann").await;
+    place.approver(&root, "bob").await;
+    let key = place.key(&root).await;
+    let mut expected = BTreeSet::new();
+    for life in 0..KILLS_OF_RELEASES {
+        let (ann, bob) = (place.sign_in("ann").await, place.sign_in("bob").await);
+        let wish = trip(&format!("k{life}"), &format!("M{life}"), &["settlement"]);
+        let set = place.persist("POST", "/v1/trips", &ann, wish).await;
+        let set = set["id"].as_str().unwrap();
+        let held = futures::future::join_all((0..HELD).map(|number| {
+            let (place, key) = (&place, &key);
+            let id = format!("{life}-{number}");
+            async move {
+                let body = request(&id, "settlement", &format!("M{life}"), "1.00");
+                let held = place.persist("POST", "/v1/checks", key, body).await;
+                assert_eq!(held["stored"], true);
+                id
+            }
+        }));
+        expected.extend(held.await);
+        let ask = release(&format!("a{life}"), set, None, "resume");
+        let proposed = place.persist("POST", "/v1/releases", &ann, ask).await;
+        assert_eq!(proposed["state"], "proposed");
+        let path = format!("/v1/releases/{}", proposed["id"].as_str().unwrap());
+        let confirmed = format!("{path}/confirm");
+        // Killed before, while or after it is confirmed; confirmed again under the same id it is done once.
+        let url = format!("{}{confirmed}", place.url);
+        let confirming = tokio::spawn({
+            let (client, bob) = (place.client.clone(), bob.clone());
+            async move { attempt(&client, "POST", &url, &bob, &Value::Null).await }
+        });
+        tokio::time::sleep(Duration::from_millis(life * 5)).await;
+        running.0.kill().unwrap();
+        running.0.wait().unwrap();
+        confirming.await.unwrap();
+        running = place.start();
+        let bob = place.sign_in("bob").await;
+        place.persist("POST", &confirmed, &bob, Value::Null).await;
+        until("the end of the release", || async {
+            let release = place.persist("GET", &path, &bob, Value::Null).await;
+            assert_eq!(release["count"], HELD);
+            (release["state"] == "done").then(|| assert_eq!(release["decided"], HELD))
+        })
+        .await;
+    }
+    assert_eq!(place.told(&key).await, expected);
+    drop(running);
+    place.verify();
+}
 
-    let running = start(&config);
-    let root = sign_in("root").await;
-    let account = json!({"name": "ann", "role": "approver", "password": PASSWORD});
-    persist(
-        &client,
-        "POST",
-        &format!("{url}/v1/accounts"),
-        &root,
-        &account,
-    )
-    .await;
-    let key = json!({"name": "load", "scopes": ["check", "dispositions"], "lasts": "30d"});
-    let key = persist(&client, "POST", &format!("{url}/v1/keys"), &root, &key).await;
-    let key = key["token"].as_str().unwrap().to_owned();
-    let person = sign_in("ann").await;
-    persist(
-        &client,
-        "POST",
-        &format!("{url}/v1/trips"),
-        &person,
-        &trip("k", "M1", &["settlement"]),
-    )
-    .await;
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_moment_it_loses_nothing_and_applies_nothing_twice() {
+    let place = Place::new("100000000");
+    let url = place.url.clone();
+    let running = place.start();
+    let root = place.sign_in("root").await;
+    place.approver(&root, "ann").await;
+    let key = place.key(&root).await;
+    let person = place.sign_in("ann").await;
+    let wish = trip("k", "M1", &["settlement"]);
+    place.persist("POST", "/v1/trips", &person, wish).await;
     drop(running);
 
     let known = Arc::new(Mutex::new(Acknowledged::default()));
     for life in 0..KILLS {
-        let mut running = start(&config);
-        let person = sign_in("ann").await;
+        let mut running = place.start();
+        let person = place.sign_in("ann").await;
         let mut load: Vec<_> = (0..4)
             .map(|worker| {
                 let from = known.lock().unwrap().holds.len();
@@ -216,8 +169,8 @@ async fn killed_at_any_moment_it_loses_nothing_and_applies_nothing_twice() {
         }
     }
 
-    let _running = start(&config);
-    let person = sign_in("ann").await;
+    let running = place.start();
+    let person = place.sign_in("ann").await;
     let known = std::mem::take(&mut *known.lock().unwrap());
     assert!(
         known.holds.len() > 300 && known.trips.len() > 50 && known.released.len() > 50,
@@ -226,43 +179,12 @@ async fn killed_at_any_moment_it_loses_nothing_and_applies_nothing_twice() {
         known.trips.len(),
         known.released.len()
     );
-    let page = |path: String, token: String| {
-        let (client, url) = (client.clone(), url.clone());
-        async move {
-            persist(
-                &client,
-                "GET",
-                &format!("{url}{path}"),
-                &token,
-                &Value::Null,
-            )
-            .await
-        }
-    };
-    // Every disposition is told once, without a gap, and every acknowledged release is among them.
-    let (mut after, mut resumed) = (0u64, BTreeSet::new());
-    loop {
-        let told = page(
-            format!("/v1/dispositions?after={after}&limit=1000"),
-            key.clone(),
-        )
-        .await;
-        let told = told["dispositions"].as_array().unwrap().clone();
-        for one in &told {
-            after += 1;
-            assert_eq!(one["sequence"], after);
-            assert!(
-                resumed.insert(one["request_id"].as_str().unwrap().to_owned()),
-                "told twice: {one}"
-            );
-        }
-        if told.is_empty() {
-            break;
-        }
-    }
+    // Every acknowledged release is among what was told.
+    let resumed = place.told(&key).await;
     assert!(known.released.is_subset(&resumed));
     for id in &known.holds {
-        let hold = page(format!("/v1/holds/{id}"), person.clone()).await;
+        let path = format!("/v1/holds/{id}");
+        let hold = place.persist("GET", &path, &person, Value::Null).await;
         let expected = if resumed.contains(id) {
             "resumed"
         } else {
@@ -278,7 +200,8 @@ async fn killed_at_any_moment_it_loses_nothing_and_applies_nothing_twice() {
     let (mut trips, mut before) = (BTreeMap::new(), None);
     loop {
         let from = before.map_or(String::new(), |before: String| format!("&before={before}"));
-        let listed = page(format!("/v1/trips?limit=1000{from}"), person.clone()).await;
+        let path = format!("/v1/trips?limit=1000{from}");
+        let listed = place.persist("GET", &path, &person, Value::Null).await;
         for one in listed["trips"].as_array().unwrap() {
             let wish = one["request_id"].as_str().unwrap().to_owned();
             let id = one["id"].as_str().unwrap().to_owned();
@@ -292,8 +215,6 @@ async fn killed_at_any_moment_it_loses_nothing_and_applies_nothing_twice() {
     for (wish, id) in &known.trips {
         assert_eq!(trips.get(wish), Some(id));
     }
-    assert_eq!(
-        verify_log(&store, None).unwrap().wrong,
-        Vec::<String>::new()
-    );
+    drop(running);
+    place.verify();
 }

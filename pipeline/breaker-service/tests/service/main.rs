@@ -2,14 +2,20 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod audit;
+mod clock;
 mod config;
 mod described;
 mod example;
 mod failing;
 mod flow;
+mod kafka;
 mod killed;
 mod limits;
+mod overload;
 mod people;
+mod program;
+mod refused;
+mod secrets;
 mod store;
 mod stream;
 mod support;

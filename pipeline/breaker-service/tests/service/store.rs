@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use centinel_breaker::{Change, Instant, Knowledge, Lag, Name, Numbers, Request, Told};
 use centinel_breaker_service::{
-    Account, Commit, Config, Entry, Key, KeyScope, Mark, OpenStore, Record, Role, Sqlite,
+    Account, Commit, Config, Entry, Key, KeyScope, Mark, OpenStore, Record, Role, Sqlite, Way,
     first_admin, serve,
 };
 use serde_json::json;
@@ -90,7 +90,8 @@ pub fn passes(open: &OpenStore) {
         hold("r2", 1),
         Record::Account(account.clone()),
         Record::Key(key.clone()),
-        Record::Delivered(7),
+        Record::Delivered(Way::Webhook, 7),
+        Record::Delivered(Way::Kafka, 4),
         Record::Mark(mark.clone()),
         knowledge.clone(),
         numbers(1),
@@ -105,7 +106,7 @@ pub fn passes(open: &OpenStore) {
                 hold("r1", 2),
                 hold("r1", 3),
                 numbers(2),
-                Record::Delivered(8),
+                Record::Delivered(Way::Webhook, 8),
             ],
             &[3],
         ))
@@ -121,7 +122,8 @@ pub fn passes(open: &OpenStore) {
         hold("r2", 1),
         Record::Account(account),
         Record::Key(key),
-        Record::Delivered(8),
+        Record::Delivered(Way::Webhook, 8),
+        Record::Delivered(Way::Kafka, 4),
         Record::Mark(mark),
         knowledge,
         numbers(2),

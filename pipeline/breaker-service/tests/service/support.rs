@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use centinel_breaker_service::{
-    Config, OpenStore, ServeError, create_first_admin, serve_over, sqlite,
+    Config, OpenStore, ServeError, Wall, create_first_admin, serve_by, serve_over, sqlite,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -78,18 +78,40 @@ impl Service {
     }
 
     pub async fn over(config: Config, open: OpenStore, folder: Arc<tempfile::TempDir>) -> Service {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (listener, url) = listener().await;
         let (end, ended) = oneshot::channel::<()>();
-        let serve = serve_over(config, open, listener, async {
+        let ended = async {
             let _ = ended.await;
-        });
+        };
+        let task = tokio::spawn(serve_over(config, open, listener, ended));
+        Service::new(url, folder, end, task)
+    }
+
+    /// Over the store in a folder, by a wall clock of the test's own.
+    pub async fn by(wall: Wall, folder: Arc<tempfile::TempDir>) -> Service {
+        let (listener, url) = listener().await;
+        let config = Config::read(&config_text(&folder.path().join("breaker.db"))).unwrap();
+        let open = sqlite(&config);
+        let (end, ended) = oneshot::channel::<()>();
+        let ended = async {
+            let _ = ended.await;
+        };
+        let task = tokio::spawn(serve_by(wall, config, open, listener, ended));
+        Service::new(url, folder, end, task)
+    }
+
+    fn new(
+        url: String,
+        folder: Arc<tempfile::TempDir>,
+        end: oneshot::Sender<()>,
+        task: JoinHandle<Result<(), ServeError>>,
+    ) -> Service {
         Service {
             url,
             client: reqwest::Client::new(),
             folder,
             end: Some(end),
-            task: Some(tokio::spawn(serve)),
+            task: Some(task),
         }
     }
 
@@ -164,6 +186,12 @@ impl Service {
         self.post("/v1/checks", key, request(id, point, merchant, amount))
             .await
     }
+}
+
+async fn listener() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    (listener, url)
 }
 
 pub fn request(id: &str, point: &str, merchant: &str, amount: &str) -> Value {
