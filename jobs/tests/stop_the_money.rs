@@ -26,14 +26,31 @@ fn run(blocks: &[String]) -> Vec<String> {
         script += &format!("\necho; echo '{MARK}'\n");
     }
     let done = Command::new("timeout")
-        .args(["--kill-after=10", "120", "bash", "-e", "-u", "-o", "pipefail", "-c", &script])
+        .args([
+            "--kill-after=10",
+            "120",
+            "bash",
+            "-e",
+            "-u",
+            "-o",
+            "pipefail",
+            "-c",
+            &script,
+        ])
         .current_dir(folder.path())
-        .env("PATH", format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()))
+        .env(
+            "PATH",
+            format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()),
+        )
         .output()
         .unwrap();
     let said = String::from_utf8(done.stdout).unwrap();
     let complaint = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{}\n{said}\n{complaint}", done.status);
+    assert!(
+        done.status.success(),
+        "{}\n{said}\n{complaint}",
+        done.status
+    );
     said.split(MARK).map(str::to_owned).collect()
 }
 
@@ -59,7 +76,10 @@ fn from_a_fault_to_the_last_release() {
     let trip = &trips["trips"][0];
     assert_eq!(trip["id"], "T1", "{trip}");
     assert_eq!(trip["scope"], serde_json::json!({"merchant": "M1"}));
-    assert_eq!(trip["points"], serde_json::json!(["settlement", "cash_out"]));
+    assert_eq!(
+        trip["points"],
+        serde_json::json!(["settlement", "cash_out"])
+    );
     assert_eq!(trip["automatic"], true);
     assert_eq!(trips["trips"].as_array().unwrap().len(), 1, "{trips}");
 
@@ -81,20 +101,32 @@ fn from_a_fault_to_the_last_release() {
     ];
     assert_eq!(decided, expected);
     for held in &checks[..3] {
-        assert_eq!((&held["trip"], &held["rule"]), (&"T1".into(), &"settled-is-paid".into()));
-        assert_eq!((&held["stored"], &held["default"]), (&true.into(), &false.into()));
+        assert_eq!(
+            (&held["trip"], &held["rule"]),
+            (&"T1".into(), &"settled-is-paid".into())
+        );
+        assert_eq!(
+            (&held["stored"], &held["default"]),
+            (&true.into(), &false.into())
+        );
     }
     assert_eq!(holds["holds"].as_array().unwrap().len(), 3, "{holds}");
 
     // That the fault is mended lets nothing go.
     let still = answers(mended).pop().unwrap();
-    assert_eq!((&still["request_id"], &still["decision"]), (&"cash-1".into(), &"hold".into()));
+    assert_eq!(
+        (&still["request_id"], &still["decision"]),
+        (&"cash-1".into(), &"hold".into())
+    );
 
     let answers = answers(released);
     let [first, second, told, cash, settle] = answers.as_slice() else {
         panic!("{released}");
     };
-    assert_eq!((&first["state"], &second["state"]), (&"done".into(), &"done".into()));
+    assert_eq!(
+        (&first["state"], &second["state"]),
+        (&"done".into(), &"done".into())
+    );
     let told: Vec<(&str, &str)> = told["dispositions"]
         .as_array()
         .unwrap()
@@ -111,6 +143,9 @@ fn from_a_fault_to_the_last_release() {
     ];
     assert_eq!(told, expected);
     assert_eq!(cash["decision"], "allow");
-    assert_eq!((&settle["decision"], &settle["state"]), (&"hold".into(), &"rejected".into()));
+    assert_eq!(
+        (&settle["decision"], &settle["state"]),
+        (&"hold".into(), &"rejected".into())
+    );
     assert!(verified.contains("the audit log is whole: "), "{verified}");
 }

@@ -74,7 +74,11 @@ impl Side {
         let who = refused.by.as_ref().or(refused.claimed.as_ref());
         // Whoever is not known may try every route: that makes no kinds of its own.
         let route = if known { refused.route } else { "" };
-        let key = format!("{}\n{route}\n{}", who.map_or("", |who| who), refused.code);
+        let key = format!(
+            "{}\n{route}\n{}",
+            who.map_or("", String::as_str),
+            refused.code
+        );
         let full = self.kinds.len() >= MOST_KINDS && !self.kinds.contains_key(&key);
         if full {
             self.beyond += 1;

@@ -18,6 +18,8 @@ const FAILS: u8 = 1;
 const LIES: u8 = 2;
 /// Not even opening works.
 const GONE: u8 = 3;
+/// Commits take longer than any check waits.
+const HANGS: u8 = 4;
 
 struct Failing {
     inner: Sqlite,
@@ -39,6 +41,10 @@ impl Store for Failing {
             LIES => {
                 self.inner.commit(commit)?;
                 failure()
+            }
+            HANGS => {
+                std::thread::sleep(std::time::Duration::from_secs(3));
+                self.inner.commit(commit)
             }
             _ => failure(),
         }
@@ -208,6 +214,49 @@ async fn a_commit_that_came_through_after_all_is_applied_once() {
     .await;
     assert_eq!(held["default"], false);
     assert_eq!(service.get("/v1/holds/r1", &ann).await["round"], 1);
+    service.stop().await;
+    assert_eq!(
+        verify_log(&service.store(), None).unwrap().wrong,
+        Vec::<String>::new()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_hangs_keeps_no_check_beyond_its_deadline() {
+    let (mut service, mode) = failing().await;
+    let root = service.sign_in("root").await;
+    let ann = service.person(&root, "ann", "approver").await;
+    let key = service.key(&root, &["check"]).await;
+    let points = ["refund", "settlement"];
+    service
+        .post("/v1/trips", &ann, trip("k1", "M1", &points))
+        .await;
+    mode.store(HANGS, Ordering::Relaxed);
+    let start = std::time::Instant::now();
+    let (refund, settlement, elsewhere) = tokio::join!(
+        service.check(&key, "r1", "refund", "M1", "1.00"),
+        service.check(&key, "r2", "settlement", "M1", "1.00"),
+        service.check(&key, "r3", "refund", "M2", "1.00"),
+    );
+    let took = start.elapsed();
+    assert_eq!(marks(&refund), ("allow".into(), true, false));
+    assert_eq!(marks(&settlement), ("hold".into(), true, false));
+    assert_eq!(marks(&elsewhere), ("allow".into(), false, false));
+    assert!(took < std::time::Duration::from_secs(4), "{took:?}");
+    mode.store(WORKS, Ordering::Relaxed);
+    // What was being written meanwhile may be there; asked again it is, once, and the log says how it was answered.
+    let held = until("the hold", || async {
+        let answer = service.check(&key, "r2", "settlement", "M1", "1.00").await;
+        (answer["stored"] == true).then_some(answer)
+    })
+    .await;
+    assert_eq!(marks(&held), ("hold".into(), false, true));
+    assert_eq!(service.get("/v1/holds/r2", &ann).await["round"], 1);
+    until("the defaults in the log", || async {
+        let entries = service.get("/v1/audit?limit=1000", &root).await.to_string();
+        entries.contains("check.default").then_some(())
+    })
+    .await;
     service.stop().await;
     assert_eq!(
         verify_log(&service.store(), None).unwrap().wrong,
