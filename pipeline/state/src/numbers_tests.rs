@@ -83,7 +83,11 @@ proptest! {
 #[test]
 fn few_numbers_are_fresh_whether_much_or_little_comes() {
     let mut known = Known::new();
-    let key = |number: u64| (number.wrapping_mul(0x9e37_79b9_7f4a_7c15)).to_be_bytes().to_vec();
+    let key = |number: u64| {
+        (number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+            .to_be_bytes()
+            .to_vec()
+    };
     let mut next = 0..;
     let mut take = |count: usize| next.by_ref().take(count).map(key).collect::<Vec<_>>();
     for _ in 0..50 {
@@ -91,7 +95,10 @@ fn few_numbers_are_fresh_whether_much_or_little_comes() {
     }
     let (fresh, settled) = known.look();
     let wanted = (settled * 1_000 / 2).isqrt();
-    assert!(fresh.abs_diff(wanted) < 2_000, "{fresh} fresh, {settled} settled");
+    assert!(
+        fresh.abs_diff(wanted) < 2_000,
+        "{fresh} fresh, {settled} settled"
+    );
     // A quiet stream after a burst: what is fresh goes little by little, no commit is long.
     for _ in 0..150 {
         let before = known.look().0;
