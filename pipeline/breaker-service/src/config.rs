@@ -31,7 +31,7 @@ const fn seconds(seconds: i64) -> Span {
 }
 
 /// The breaker's configuration.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where it listens, such as `127.0.0.1:7070`.
@@ -56,7 +56,7 @@ pub struct Config {
 }
 
 /// TLS of the service.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
     /// Certificate chain, PEM.
@@ -66,7 +66,7 @@ pub struct Tls {
 }
 
 /// All points.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Points {
     /// Refunds.
@@ -78,7 +78,7 @@ pub struct Points {
 }
 
 /// One point.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Point {
     /// When the breaker cannot store a hold, or not within `deadline`.
@@ -96,7 +96,7 @@ pub struct Point {
 }
 
 /// Limits of automatic trips.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Automatic {
     /// The least money at risk in the finding, by currency.
@@ -110,7 +110,7 @@ pub struct Automatic {
 }
 
 /// Where dispositions are sent.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Webhook {
     /// `https://…`; `http://` on this machine alone.
@@ -127,7 +127,7 @@ fn webhook_timeout() -> Span {
 }
 
 /// Limits with usual values.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServiceLimits {
     /// No trip lasts longer.
