@@ -16,7 +16,7 @@ ORDERS := 1000000
 .PHONY: help setup setup-servers build run test check bench bench-stages bench-detection bench-audit bench-repair bench-kafka bench-backlog bench-latency bench-breaker-latency
 
 help: ## Say what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-21s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Install what a build needs and this machine lacks
 	@.ci/setup

@@ -49,7 +49,7 @@ pub(super) fn read(form: &mut Form, at: usize) -> Option<BreakerConfig> {
         form.refuse(at, error.to_string(), SERVICE);
         return None;
     }
-    let mut beside = |path: &mut std::path::PathBuf| {
+    let beside = |path: &mut std::path::PathBuf| {
         if let Some(text) = path.to_str() {
             *path = form.beside(text);
         }

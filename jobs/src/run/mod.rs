@@ -12,6 +12,7 @@ use centinel_engine::detect::{DetectorLimits, InputFile, RunOptions, Until};
 use centinel_model::Duration;
 use centinel_outlet::LineFile;
 use clap::Args;
+use data_fixtures::Delivered;
 
 use crate::audit::wanted;
 use crate::detect::{limits, runnable, stop_when_asked, wall_clock};
@@ -99,7 +100,7 @@ impl RunArguments {
         let result = std::thread::scope(|scope| {
             let live = scope.spawn(|| {
                 let checks = checks;
-                let ask = |delivered: &_| checks.before(delivered);
+                let ask = |delivered: &Delivered| checks.before(delivered);
                 let lived = platform.live(&stop, &wall_clock, ends, &ask);
                 stop.store(true, Ordering::Relaxed);
                 lived

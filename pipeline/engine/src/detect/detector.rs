@@ -103,6 +103,9 @@ pub struct Detector {
     removed_wakes: VecDeque<HashSet<(Wake, Vec<u8>)>>,
     /// Added by the same commits: the store does not have them yet.
     added_wakes: VecDeque<Vec<(Wake, Vec<u8>)>>,
+    /// Up to when the same commits judge, and those before them did.
+    judging: VecDeque<Timestamp>,
+    judged_up_to: Timestamp,
     /// What was counted.
     pub counters: Counters,
     /// Where the time went.
@@ -205,6 +208,8 @@ impl Detector {
             rescanned: None,
             removed_wakes: VecDeque::new(),
             added_wakes: VecDeque::new(),
+            judging: VecDeque::new(),
+            judged_up_to: Timestamp::MIN,
             counters: Counters::default(),
             stages: Stages::default(),
             catalog,
@@ -224,6 +229,11 @@ impl Detector {
             true => Timestamp::MAX,
             false => self.progress[usize::from(source.0)],
         }
+    }
+
+    /// Up to when all that rules depend on was judged by commits that are durable; before everything until the first.
+    pub fn judged_up_to(&self) -> Timestamp {
+        self.judged_up_to
     }
 
     /// How far each source has been read, by source id.
@@ -355,6 +365,9 @@ impl Detector {
         let works = self.gather(&arrived, &mut prepared.commit)?;
         watch.lap(&mut self.stages.merge);
         self.judge_and_write(&works, &documents, &mut prepared.commit)?;
+        // Where entities wait for their turn, not all was judged.
+        let judged = Some(self.clock(self.needed_sources())).filter(|_| !prepared.more_due);
+        self.judging.push_back(judged.unwrap_or(Timestamp::MIN));
         self.write_facts(&mut prepared.commit)?;
         Ok(prepared)
     }
@@ -363,6 +376,8 @@ impl Detector {
     pub fn committed(&mut self) {
         self.removed_wakes.pop_front();
         self.added_wakes.pop_front();
+        let judged = self.judging.pop_front().unwrap_or(Timestamp::MIN);
+        self.judged_up_to = self.judged_up_to.max(judged);
         self.cache.make_room();
     }
 

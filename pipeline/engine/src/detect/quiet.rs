@@ -113,11 +113,6 @@ impl Detector {
         rules.fold(0, |set, judged| set | judged.sources)
     }
 
-    /// Up to when everything that rules depend on was read.
-    pub fn judged_up_to(&self) -> Timestamp {
-        self.clock(self.needed_sources())
-    }
-
     /// Sources that rules depend on and that have never said how far they stand.
     pub fn silent_sources(&self) -> Vec<&str> {
         let needed = self.needed_sources();
