@@ -15,10 +15,10 @@ export BENCH_PYTHON := $(CACHE)/python-$(DUCKDB_VERSION)/bin/python3
 ORDERS := 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-servers build run test check bench bench-stages bench-detection bench-audit bench-repair bench-kafka bench-backlog bench-latency bench-breaker
+.PHONY: help setup setup-servers build run test check bench bench-stages bench-detection bench-audit bench-repair bench-kafka bench-backlog bench-latency bench-breaker bench-breaker-latency
 
 help: ## Say what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-21s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Install what a build needs and this machine lacks
 	@.ci/setup
@@ -46,7 +46,7 @@ check: setup ## Check the format, the code, the rules and the rules' tests
 	$(CENTINEL) rules check --rules sql-rules/quality
 	$(CENTINEL) rules test --rules sql-rules/quality
 
-bench: bench-stages bench-detection bench-audit bench-repair bench-kafka bench-latency bench-breaker ## Measure all speeds on this machine
+bench: bench-stages bench-detection bench-audit bench-repair bench-kafka bench-latency bench-breaker bench-breaker-latency ## Measure all speeds on this machine
 
 bench-stages: setup ## Measure decoding, batching and each rule by itself
 	@for speed in $(SPEEDS); do \
@@ -72,6 +72,10 @@ bench-breaker: setup ## Measure the circuit breaker's checks with wrk, alone and
 	cargo build --release --locked --bin breaker_serve --bin bench_breaker --example cache_speed
 	"$$CARGO_TARGET_DIR"/release/bench_breaker
 	"$$CARGO_TARGET_DIR"/release/examples/cache_speed
+
+bench-breaker-latency: setup setup-servers ## Measure the time from a commit in a real MariaDB to a held check
+	cargo build --release --locked --bin centinel
+	cargo run --release --locked --bin bench_breaker_latency
 
 bench-audit: build $(BENCH_PYTHON) ## Measure audits beside DuckDB; ORDERS=10000000 for the figures of README.md
 	$(BENCH_PYTHON) tests/benches/audit.py --orders $(ORDERS) --centinel .bin/centinel --simulate .bin/simulate

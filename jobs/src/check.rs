@@ -4,6 +4,7 @@
 mod archive;
 mod audits;
 mod bootstrap;
+mod breaker;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use clap::Args;
 use archive::ArchiveProbe;
 use audits::AuditProbe;
 use bootstrap::BootstrapProbe;
+use breaker::{BreakerProbe, ReportProbe};
 
 use crate::config::{
     BinlogConfig, Config, FileConfig, KafkaConfig, Problem, Source, SourceConfig, check_against,
@@ -55,13 +57,19 @@ impl CheckArguments {
             schemas: config.schemas.clone(),
             rules: config.rules.clone(),
         };
-        let (catalog, rules) = folders.load()?;
+        // Who only serves the breaker has neither schemas nor rules.
+        let alone = config.sources.is_empty() && config.audits.is_empty();
+        let (catalog, rules) = match alone {
+            true => Default::default(),
+            false => folders.load()?,
+        };
         let names: Vec<&str> = catalog.sources.iter().map(String::as_str).collect();
         // Who only audits reads no source.
         let mut problems = match config.sources.is_empty() {
             true => Vec::new(),
             false => check_against(&config, &names),
         };
+        problems.extend(breaker::wrong(&config));
         for audit in &config.audits {
             problems.extend(audits::wrong(&config, audit, &catalog));
         }
@@ -99,6 +107,14 @@ impl CheckArguments {
         if let Some(archive) = &config.archive {
             let found = ArchiveProbe(&config, archive).probe();
             status = status.max(tell(&mut printer, "archive", "be kept", &found));
+        }
+        if let Some(breaker) = &config.breaker {
+            let found = BreakerProbe(&config, breaker).probe();
+            status = status.max(tell(&mut printer, "breaker", "be served", &found));
+        }
+        if let Some(report) = &config.breaker_report {
+            let found = ReportProbe(&config, report).probe();
+            status = status.max(tell(&mut printer, "breaker_report", "be told", &found));
         }
         for audit in &config.audits {
             let found = AuditProbe(&config, audit).probe();

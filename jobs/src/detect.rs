@@ -168,6 +168,10 @@ impl DetectArguments {
             Some(path) => self.configured(path)?,
             None => self.given()?,
         };
+        let report = plan
+            .config
+            .as_ref()
+            .and_then(|config| config.breaker_report.clone());
         let watched = Watched::begin(&plan.folders, &self.rule, plan.config);
         let (catalog, rules) = plan.folders.load()?;
         let rules = runnable(wanted(&rules.rules, &self.rule), !self.rule.is_empty())?;
@@ -176,6 +180,7 @@ impl DetectArguments {
             rules,
             rules_may_retire: self.rule.is_empty(),
             forget: plan.forget,
+            suspicions: report.as_ref().is_some_and(|report| report.suspicions),
             cache_bytes: plan.cache_bytes,
             state: plan.state,
             options: plan.options,
@@ -191,11 +196,20 @@ impl DetectArguments {
             })?),
             None => Box::new(LineWriter(std::io::stdout())),
         };
+        let reporting = match (&report, &plan.out) {
+            (Some(report), Some(findings)) => {
+                Some(plan::reporting(report, findings, &detection.state)?)
+            }
+            _ => None,
+        };
         let stop = stop_when_asked()?;
         let mut told = Told::default();
         let mut catch_up = CatchUp::default();
         let backlog = detection.options.backlog.clone();
-        let done = detection.run(outlet.as_mut(), &stop, &mut |_, messages| {
+        let done = detection.run(outlet.as_mut(), &stop, &mut |detector, messages| {
+            if let Some(reporting) = &reporting {
+                reporting.observe(detector);
+            }
             if let Some(line) = catch_up.look(wall_clock(), backlog.by_input()) {
                 complain(line);
             }
@@ -203,6 +217,9 @@ impl DetectArguments {
                 told.take_in(messages);
             }
         });
+        if let Some(reporting) = reporting {
+            reporting.end();
+        }
         match done {
             Ok(ended) => {
                 summarise(&ended.detector, &ended.report);
@@ -363,7 +380,7 @@ impl DetectArguments {
 }
 
 /// A span as the standard library has it.
-fn std_duration(span: Duration) -> std::time::Duration {
+pub fn std_duration(span: Duration) -> std::time::Duration {
     std::time::Duration::from_micros(span.0.max(0).unsigned_abs())
 }
 

@@ -30,6 +30,8 @@ pub struct Detection {
     pub rules_may_retire: bool,
     /// Whether entities that are at rest leave state.
     pub forget: bool,
+    /// Whether what is only suspected is told, for a breaker that holds by it.
+    pub suspicions: bool,
     /// State kept in memory.
     pub cache_bytes: usize,
     pub state: PathBuf,
@@ -171,6 +173,7 @@ impl Detection {
         let limits = DetectorLimits {
             rules_may_retire: self.rules_may_retire,
             forget: self.forget,
+            suspicions: self.suspicions,
             cache_bytes: self.cache_bytes,
             ..DetectorLimits::default()
         };

@@ -2,6 +2,8 @@
 
 mod audit;
 mod baseline;
+mod breaker;
+mod breaker_report;
 mod catch_up;
 mod changes;
 mod check;
@@ -55,6 +57,8 @@ enum Job {
     Changes(changes::ChangesArguments),
     /// Runs the audits that the configuration file declares when they are due, and keeps their reports and history
     Schedule(schedule::ScheduleArguments),
+    /// Serves the fund circuit breaker, makes its first admin, verifies its audit log
+    Breaker(breaker::BreakerArguments),
     /// Tries a repair on a snapshot before it touches money, and records who approved it
     Repair(repair::RepairArguments),
     /// Checks, tests and explains rules
@@ -74,6 +78,7 @@ fn main() -> ExitCode {
         Job::Audit(arguments) => audit::run(&arguments),
         Job::Changes(arguments) => changes::run(&arguments),
         Job::Schedule(arguments) => schedule::run(&arguments),
+        Job::Breaker(arguments) => breaker::run(&arguments),
         Job::Repair(arguments) => repair::run(&arguments),
         Job::Rules(arguments) => rules::run(&arguments),
     }

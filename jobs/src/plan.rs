@@ -1,6 +1,10 @@
 //! What a run of detection is to do, from the configuration file: secrets are read here and nowhere else.
 
+use std::fmt::Display;
+use std::path::Path;
+
 use centinel_batch::Limits;
+use centinel_catalog::read_file;
 use centinel_engine::detect::BootstrapOptions;
 use centinel_outlet::archive::ArchiveOptions;
 use centinel_source::{
@@ -10,12 +14,52 @@ use centinel_source::{
 };
 use regex::Regex;
 
+use crate::breaker_report::{Reporting, Telling};
 use crate::config::{
-    self, ArchiveConfig, ArchiveLocation, AvroConfig, BinlogConfig, BinlogProgress, Config,
-    DebeziumConfig, FormatConfig, KafkaConfig, Problem, SettingValue, Source, SourceConfig,
-    TopicConfig,
+    self, ArchiveConfig, ArchiveLocation, AvroConfig, BinlogConfig, BinlogProgress,
+    BreakerReportConfig, Config, DebeziumConfig, FormatConfig, KafkaConfig, Problem, SettingValue,
+    Source, SourceConfig, TopicConfig,
 };
-use crate::detect::limits;
+use crate::detect::{limits, std_duration};
+use crate::exit::Status;
+use crate::printer::complain;
+
+/// Certificates are some kilobytes.
+const MAX_CA_BYTES: u64 = 1 << 20;
+
+/// Begins to tell the breaker what is written to the file of findings.
+///
+/// # Errors
+/// When the key or the certificates cannot be read, or it cannot be known how far the breaker was told.
+pub fn reporting(
+    report: &BreakerReportConfig,
+    findings: &Path,
+    state: &Path,
+) -> Result<Reporting, Status> {
+    let wrong = |problem: &dyn Display| {
+        complain(format_args!("error: [breaker_report]: {problem}"));
+        Status::WrongUsage
+    };
+    let ca = report.ca.as_ref().map(|path| {
+        read_file(path, MAX_CA_BYTES)
+            .map_err(|error| wrong(&format_args!("{}: {error}", path.display())))
+    });
+    let key = report.key.clone();
+    let read = move || match key.read() {
+        Ok(key) => Ok(key.reveal().to_owned()),
+        Err(problem) => Err(problem.to_string()),
+    };
+    Reporting::begin(Telling {
+        url: report.url.clone(),
+        key: Box::new(read),
+        ca: ca.transpose()?,
+        deadline: std_duration(report.deadline),
+        findings: findings.to_owned(),
+        place: state.join("breaker-report.json"),
+        trip: Box::new(|_| {}),
+    })
+    .map_err(|problem| wrong(&problem))
+}
 
 /// Every source as an input. A file that several sources name is one input.
 ///

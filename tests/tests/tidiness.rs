@@ -31,7 +31,7 @@ const MAY_USE: [(&str, &[&str]); 13] = [
 ];
 
 /// Who may use what is large or belongs to one stage.
-const ONLY_USED_BY: [(&str, &[&str]); 9] = [
+const ONLY_USED_BY: [(&str, &[&str]); 12] = [
     ("datafusion", &["centinel-rules", "centinel-engine"]),
     ("redb", &["centinel-state"]),
     ("clap", &["centinel", "data-fixtures"]),
@@ -55,6 +55,17 @@ const ONLY_USED_BY: [(&str, &[&str]); 9] = [
     ("rusqlite", &["centinel-breaker-service"]),
     ("mysql_async", &["centinel-source", "centinel-tests"]),
     ("centinel-tests", &[]),
+    // Detection does not know the breaker: the program tells it.
+    (
+        "centinel-breaker",
+        &[
+            "centinel",
+            "centinel-breaker-service",
+            "centinel-breaker-client",
+        ],
+    ),
+    ("centinel-breaker-service", &["centinel"]),
+    ("centinel-breaker-client", &["centinel", "centinel-tests"]),
 ];
 
 const MOST_LINES: usize = 600;

@@ -109,6 +109,11 @@ impl<'a> Form<'a> {
         self.path
     }
 
+    /// All of its text.
+    pub fn document(&self) -> &'a str {
+        self.text
+    }
+
     pub fn refuse(&mut self, at: usize, problem: impl Into<String>, remedy: impl Into<String>) {
         let problem = Problem::new(self.path, self.line(at), problem, remedy);
         self.problems.push(problem);
@@ -381,7 +386,7 @@ impl<'a> Form<'a> {
 
 /// Whether this is how environment variables are named. A password that was written there instead is seldom so,
 /// and what is not so is never shown.
-fn is_variable(name: &str) -> bool {
+pub(super) fn is_variable(name: &str) -> bool {
     let right = |(index, byte): (usize, u8)| match byte {
         b'A'..=b'Z' | b'_' => true,
         b'0'..=b'9' => index > 0,

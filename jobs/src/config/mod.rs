@@ -8,6 +8,7 @@ mod archive;
 mod audits;
 mod binlog;
 mod bootstrap;
+mod breaker;
 mod form;
 mod kafka;
 mod problem;
@@ -52,6 +53,36 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// Audits that are run by the clock, by name, in order.
     pub audits: Vec<AuditConfig>,
+    /// The circuit breaker that is served by this file.
+    pub breaker: Option<BreakerConfig>,
+    /// The circuit breaker that detection tells what it finds.
+    pub breaker_report: Option<BreakerReportConfig>,
+}
+
+/// The circuit breaker.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BreakerConfig {
+    /// The line at which `[breaker]` begins.
+    pub line: usize,
+    /// As the breaker reads it.
+    pub service: centinel_breaker_service::Config,
+}
+
+/// The circuit breaker that detection tells what it finds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BreakerReportConfig {
+    /// The line at which `[breaker_report]` begins.
+    pub line: usize,
+    /// Where it is, without a slash at the end.
+    pub url: String,
+    /// A key of scope `findings`.
+    pub key: Secret,
+    /// Certificates (PEM) to trust besides the system's.
+    pub ca: Option<PathBuf>,
+    /// How long one call may take.
+    pub deadline: Duration,
+    /// Whether it is told what is only suspected.
+    pub suspicions: bool,
 }
 
 /// An audit that is run by the clock.
@@ -461,6 +492,7 @@ impl Config {
                 SourceConfig::File(_) => {}
             }
         }
+        secrets.extend(self.breaker_report.iter().map(|report| &report.key));
         secrets
     }
 }

@@ -11,8 +11,8 @@ use toml::de::{DeString, DeTable};
 use super::form::{Fields, Form, Node};
 use super::problem::{Problem, shorten};
 use super::{
-    Config, DetectionConfig, FORM, FileConfig, MAX_FILE_BYTES, Source, SourceConfig, archive,
-    audits, binlog, bootstrap, kafka,
+    BreakerConfig, Config, DetectionConfig, FORM, FileConfig, MAX_FILE_BYTES, Source, SourceConfig,
+    archive, audits, binlog, bootstrap, breaker, kafka,
 };
 
 /// As many as schemas may name.
@@ -24,33 +24,25 @@ impl Config {
     /// # Errors
     /// Every problem, in the order of the file.
     pub fn load(path: &Path) -> Result<Config, Vec<Problem>> {
-        let refuse =
-            |problem: String, remedy: &str| Err(vec![Problem::new(path, 0, problem, remedy)]);
-        let bytes = match read_file(path, MAX_FILE_BYTES + 1) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                let remedy =
-                    "name a file that is there with --config; jobs/README.md says what it holds";
-                return refuse(format!("the configuration cannot be read: {error}"), remedy);
-            }
-        };
-        if bytes.len() as u64 > MAX_FILE_BYTES {
-            let problem = "the configuration is larger than 1 MiB".to_owned();
-            return refuse(problem, "see whether this is the right file");
-        }
-        match String::from_utf8(bytes) {
-            Ok(text) => Config::parse(&text, path),
-            Err(error) => {
-                let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-                let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-                let problem = "this line is not UTF-8 text";
-                Err(vec![Problem::new(
-                    path,
-                    line,
-                    problem,
-                    "save the file as UTF-8",
-                )])
-            }
+        Config::parse(&text_of(path)?, path)
+    }
+
+    /// Reads `[breaker]` alone: a breaker starts whatever else is wrong in the file.
+    ///
+    /// # Errors
+    /// Every problem, in the order of the file.
+    pub fn load_breaker(path: &Path) -> Result<BreakerConfig, Vec<Problem>> {
+        let text = text_of(path)?;
+        let mut form = Form::new(path, &text);
+        let breaker = document(&mut form).and_then(|mut fields| {
+            stated_form(&mut form, &mut fields)?;
+            let node = form.require(&mut fields, "breaker", "{ … }, a table");
+            node.and_then(|node| breaker::read(&mut form, node.span().start))
+        });
+        let problems = form.into_problems();
+        match breaker {
+            Some(breaker) if problems.is_empty() => Ok(breaker),
+            _ => Err(problems),
         }
     }
 
@@ -60,27 +52,71 @@ impl Config {
     /// Every problem, in the order of the file; of text that is not TOML only what keeps it from being that.
     pub fn parse(text: &str, path: &Path) -> Result<Config, Vec<Problem>> {
         let mut form = Form::new(path, text);
-        let (document, errors) = DeTable::parse_recoverable(text);
-        for error in &errors {
-            let at = error.span().map_or(0, |span| span.start);
-            let problem = format!("this is not TOML: {}", error.message());
-            let remedy = match error.message() {
-                "duplicate key" => "keep one of them",
-                _ => "texts stand in quotes, names before `=`; https://toml.io has the whole form",
-            };
-            form.refuse(at, problem, remedy);
-        }
-        if !errors.is_empty() {
-            return Err(form.into_problems());
-        }
-        let fields = Fields::new("the configuration", 0, document.into_inner());
-        let config = config(&mut form, fields);
+        let config = document(&mut form).and_then(|fields| config(&mut form, fields));
         let problems = form.into_problems();
         match config {
             Some(config) if problems.is_empty() => Ok(config),
             _ => Err(problems),
         }
     }
+}
+
+/// The text of a configuration file.
+fn text_of(path: &Path) -> Result<String, Vec<Problem>> {
+    let refuse = |problem: String, remedy: &str| Err(vec![Problem::new(path, 0, problem, remedy)]);
+    let bytes = match read_file(path, MAX_FILE_BYTES + 1) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let remedy =
+                "name a file that is there with --config; jobs/README.md says what it holds";
+            return refuse(format!("the configuration cannot be read: {error}"), remedy);
+        }
+    };
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        let problem = "the configuration is larger than 1 MiB".to_owned();
+        return refuse(problem, "see whether this is the right file");
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let (problem, remedy) = ("this line is not UTF-8 text", "save the file as UTF-8");
+        vec![Problem::new(path, line, problem, remedy)]
+    })
+}
+
+/// The file as a table, if it is TOML.
+fn document<'a>(form: &mut Form<'a>) -> Option<Fields<'a>> {
+    let (document, errors) = DeTable::parse_recoverable(form.document());
+    for error in &errors {
+        let at = error.span().map_or(0, |span| span.start);
+        let problem = format!("this is not TOML: {}", error.message());
+        let remedy = match error.message() {
+            "duplicate key" => "keep one of them",
+            _ => "texts stand in quotes, names before `=`; https://toml.io has the whole form",
+        };
+        form.refuse(at, problem, remedy);
+    }
+    errors
+        .is_empty()
+        .then(|| Fields::new("the configuration", 0, document.into_inner()))
+}
+
+/// Whether the file says the form that this program reads.
+fn stated_form(form: &mut Form, fields: &mut Fields) -> Option<()> {
+    let Some(node) = form.require(fields, "centinel", "\"config/1\"") else {
+        // The rest may be right all the same.
+        return Some(());
+    };
+    let stated = form.text("`centinel`", node)?;
+    if stated.value != FORM {
+        let problem = format!(
+            "`{}` is not a form that this program reads",
+            shorten(&stated.value)
+        );
+        form.refuse(stated.at, problem, format!("write centinel = \"{FORM}\""));
+        return None;
+    }
+    Some(())
 }
 
 fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
@@ -94,18 +130,10 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
         "detection",
         "sources",
         "audits",
+        "breaker",
+        "breaker_report",
     ];
-    if let Some(node) = form.require(&mut fields, "centinel", "\"config/1\"") {
-        let stated = form.text("`centinel`", node)?;
-        if stated.value != FORM {
-            let problem = format!(
-                "`{}` is not a form that this program reads",
-                shorten(&stated.value)
-            );
-            form.refuse(stated.at, problem, format!("write centinel = \"{FORM}\""));
-            return None;
-        }
-    }
+    stated_form(form, &mut fields)?;
     form.only(&mut fields, &known);
     let mut folder = |form: &mut Form, name: &str, usual: Option<&str>| match fields.take(name) {
         Some(node) => form.path(&format!("`{name}`"), node),
@@ -113,15 +141,17 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
     };
     let schemas = folder(form, "schemas", Some("schemas"));
     let rules = folder(form, "rules", Some("sql-rules"));
-    // Who only audits reads no source and keeps no state.
-    let only_audits = fields.has("audits") && !fields.has("sources");
-    let state = match only_audits && !fields.has("state") {
+    // Who only audits, or only serves the breaker, reads no source and keeps no state.
+    let others = fields.has("audits") || fields.has("breaker");
+    let no_detection = others && !fields.has("sources");
+    let state = match no_detection && !fields.has("state") {
         true => Some(form.beside("state")),
         false => {
             let state = form.require(&mut fields, "state", "\"state\"");
             state.and_then(|node| form.path("`state`", node))
         }
     };
+    let tells_file = fields.has("findings");
     let findings = fields
         .take("findings")
         .and_then(|node| findings(form, node));
@@ -131,7 +161,7 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
     let detection = fields
         .take("detection")
         .and_then(|node| detection(form, node));
-    let sources = match only_audits {
+    let sources = match no_detection {
         true => None,
         false => form.require(&mut fields, "sources", "{ … }, a table for each source"),
     };
@@ -139,6 +169,20 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
         .map(|node| sources_of(form, node))
         .unwrap_or_default();
     let audits = fields.take("audits").map(|node| audits::read(form, node));
+    let breaker = fields.take("breaker").map(|node| node.span().start);
+    let breaker = breaker.and_then(|at| breaker::read(form, at));
+    let report_at = fields.place_of("breaker_report");
+    if let Some(at) = report_at.filter(|_| !tells_file) {
+        let problem = "[breaker_report] needs the file of findings, which it follows";
+        form.refuse(
+            at,
+            problem,
+            "add [findings] with `file = \"findings.jsonl\"`",
+        );
+    }
+    let breaker_report = fields
+        .take("breaker_report")
+        .and_then(|node| breaker::read_report(form, node));
     Some(Config {
         file: form.file().to_owned(),
         schemas: schemas?,
@@ -149,6 +193,8 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
         detection: detection.unwrap_or_default(),
         sources,
         audits: audits.unwrap_or_default(),
+        breaker,
+        breaker_report,
     })
 }
 

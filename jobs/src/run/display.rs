@@ -15,6 +15,8 @@ use centinel_rules::Rule;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 
+use super::breaker::Tally;
+
 /// How often the current line is printed where there is no terminal to keep it on.
 const PRINT_EVERY: Duration = Duration::seconds(10);
 /// Columns of evidence shown with a finding.
@@ -29,6 +31,7 @@ pub struct Display {
     printed_at: Timestamp,
     changes: (Timestamp, u64),
     rate: u64,
+    breaker: Arc<Tally>,
 }
 
 /// The money of one open finding.
@@ -62,7 +65,16 @@ impl Display {
             printed_at: Timestamp::MIN,
             changes: (Timestamp::MIN, 0),
             rate: 0,
+            breaker: Arc::default(),
         }
+    }
+
+    /// Says where the breaker is, and shows what comes of it from now on.
+    pub fn breaker(&mut self, url: &str, tally: &Arc<Tally>) {
+        self.breaker = Arc::clone(tally);
+        self.line(&format!(
+            "A circuit breaker listens on {url}: what stable rules confirm trips it, and the platform asks it before money moves.\n"
+        ));
     }
 
     /// Says what one is about to see.
@@ -77,7 +89,7 @@ impl Display {
             self.rules,
             findings.display()
         ));
-        self.line("A finding is told once its rule's patience has ended (150 s for most). Interrupt to stop; the next run goes on.\n");
+        self.line("A finding is told once its rule's patience has ended (150 s for most). Interrupt to stop; the next run goes on.");
     }
 
     /// Takes in what earlier runs found, without showing it.
@@ -247,7 +259,7 @@ impl Display {
             false => "waiting for all sources".into(),
         };
         format!(
-            "{} changes, {}/s, {behind} | {} findings open, at risk {} | {suspected} suspected, in flight | {} unreadable",
+            "{} changes, {}/s, {behind} | {} findings open, at risk {} | {suspected} suspected, in flight | {} unreadable | {}",
             detector.counters.changes,
             self.rate,
             self.open.len(),
@@ -257,6 +269,7 @@ impl Display {
                 at_risk.join(" + ")
             },
             detector.holes(),
+            self.breaker,
         )
     }
 

@@ -1,5 +1,6 @@
 //! `centinel run`: detection over a simulated payment platform that lives while one looks on.
 
+mod breaker;
 mod display;
 mod platform;
 
@@ -11,6 +12,7 @@ use centinel_engine::detect::{DetectorLimits, InputFile, RunOptions, Until};
 use centinel_model::Duration;
 use centinel_outlet::LineFile;
 use clap::Args;
+use data_fixtures::Delivered;
 
 use crate::audit::wanted;
 use crate::detect::{limits, runnable, stop_when_asked, wall_clock};
@@ -19,6 +21,7 @@ use crate::exit::Status;
 use crate::folders::Folders;
 use crate::printer::complain;
 use crate::reload::Watched;
+use breaker::Demonstration;
 use display::Display;
 use platform::Platform;
 
@@ -68,6 +71,7 @@ impl RunArguments {
             rules,
             rules_may_retire: true,
             forget: false,
+            suspicions: false,
             cache_bytes: DetectorLimits::default().cache_bytes,
             state: self.folder.join("state"),
             options: RunOptions {
@@ -90,14 +94,19 @@ impl RunArguments {
         };
         let stop = stop_when_asked()?;
         let mut outlet = LineFile::open(&findings).map_err(failed(&findings))?;
+        let (breaker, checks) = Demonstration::start(&self.folder, &findings)?;
+        display.breaker(&breaker.url(), &breaker.tally);
         let ends = wall_clock().plus(self.duration);
         let result = std::thread::scope(|scope| {
             let live = scope.spawn(|| {
-                let lived = platform.live(&stop, &wall_clock, ends);
+                let checks = checks;
+                let ask = |delivered: &Delivered| checks.before(delivered);
+                let lived = platform.live(&stop, &wall_clock, ends, &ask);
                 stop.store(true, Ordering::Relaxed);
                 lived
             });
             let detected = detection.run(&mut outlet, &stop, &mut |detector, messages| {
+                breaker.reporting().observe(detector);
                 display.show(detector, messages, wall_clock())
             });
             stop.store(true, Ordering::Relaxed);
@@ -111,6 +120,7 @@ impl RunArguments {
             lived.map_err(failed(&self.folder))
         });
         display.end();
+        breaker.end();
         result
     }
 }

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use centinel_model::Timestamp;
 use data_fixtures::write::JsonLinesWriter;
-use data_fixtures::{SECOND, Simulation, SimulationParameters};
+use data_fixtures::{Delivered, SECOND, Simulation, SimulationParameters};
+
+use super::breaker;
 
 /// How much of its life has passed when one first looks: enough that patience has ended for some.
 const HEAD_START: i64 = 600 * SECOND;
@@ -43,12 +45,15 @@ impl Platform {
             return Ok(Platform { log, began });
         }
         // Only what an earlier run made here.
-        for file in [
-            &log,
-            &folder.join("findings.jsonl"),
-            &folder.join("state").join("state.redb"),
-            &birth,
-        ] {
+        let mut files = vec![
+            log.clone(),
+            folder.join("findings.jsonl"),
+            folder.join("state").join("state.redb"),
+            folder.join("state").join(breaker::PLACE),
+            birth.clone(),
+        ];
+        files.extend(breaker::FILES.map(|file| folder.join(file)));
+        for file in &files {
             match std::fs::remove_file(file) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -76,16 +81,18 @@ impl Platform {
         ORDERS_PER_SECOND
     }
 
-    /// Writes what happens when it happens, until stopped or `ends`.
+    /// Writes what happens when it happens, until stopped or `ends`. `before` is told of what is about to happen now.
     pub fn live(
         &self,
         stop: &AtomicBool,
         now: &dyn Fn() -> Timestamp,
         ends: Timestamp,
+        before: &dyn Fn(&Delivered),
     ) -> io::Result<()> {
         let mut log = OpenOptions::new().append(true).open(&self.log)?;
         // The same seed gives the same bytes: those that are there are passed over.
         let mut written = log.metadata()?.len();
+        let began = now().0;
         let simulation = Simulation::new(SimulationParameters {
             seed: self.began.0.unsigned_abs(),
             orders: u64::MAX,
@@ -108,6 +115,9 @@ impl Platform {
                     return Ok(());
                 }
                 std::thread::sleep(TICK);
+            }
+            if record.arrival > began {
+                before(&record);
             }
             line.clear();
             writer.write(&mut line, &record);

@@ -223,6 +223,8 @@ fn finding(
         anchor: judged_at.into(),
         judged_at: judged_at.into(),
         checkpoint: None,
+        status: None,
+        trip: None,
     }
 }
 

@@ -63,6 +63,15 @@ impl Reporter {
         self.post("/v1/progress", body).await.map(drop)
     }
 
+    /// Whether reports would be taken, without sending any: an empty one is refused for its form only by a breaker that
+    /// knows the key.
+    pub async fn probe(&self) -> Result<(), ReportError> {
+        match self.post("/v1/findings", Vec::new()).await {
+            Err(ReportError::Refused(ClientError::Refused { status: 400, .. })) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
     async fn post(&self, path: &str, body: Vec<u8>) -> Result<Vec<u8>, ReportError> {
         let unreachable =
             |error: reqwest::Error| ReportError::Unreachable(error.without_url().to_string());

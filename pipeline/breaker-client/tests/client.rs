@@ -232,6 +232,9 @@ async fn what_detection_confirms_trips_and_counts_once() {
         positions: Positions::default(),
         anchor: "2026-11-22T08:00:00Z".into(),
         judged_at: "2026-11-22T08:00:30Z".into(),
+        checkpoint: None,
+        status: Some("stable".into()),
+        trip: None,
     };
     let points = Points::new(&[Point::Refund]).unwrap();
     let scope = Scope::Order(Name::new("O-1").unwrap());

@@ -18,11 +18,13 @@ mod webhook;
 mod writer;
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use centinel_breaker::{Name, State};
+use centinel_model::Duration;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -69,6 +71,15 @@ pub fn sqlite(config: &Config) -> OpenStore {
 
 /// Serves until `shutdown` is done. What was accepted is stored by then.
 pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
+    serve_and_tell(config, |_| {}, shutdown).await
+}
+
+/// The same; `listening` is told where, once the store is read.
+pub async fn serve_and_tell(
+    config: Config,
+    listening: impl FnOnce(SocketAddr),
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
     config.check()?;
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
         ServeError::Start(format!(
@@ -78,7 +89,8 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
     })?;
     let _owned = own(&config.store)?;
     let open = sqlite(&config);
-    serve_over(config, open, listener, shutdown).await
+    let wall = clock::system_wall();
+    run(wall, config, open, listener, listening, shutdown).await
 }
 
 /// Keeps others from the store while this process uses it: two that decide apart would not know of each other's holds.
@@ -125,6 +137,17 @@ pub async fn serve_by(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     config.check()?;
+    run(wall, config, open, listener, |_| {}, shutdown).await
+}
+
+async fn run(
+    wall: Wall,
+    config: Config,
+    open: OpenStore,
+    listener: TcpListener,
+    listening: impl FnOnce(SocketAddr),
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
     let tls = config.tls.as_ref().map(listen::acceptor).transpose()?;
     let webhook = config.webhook.clone().map(Poster::new).transpose()?;
     let kafka = config.kafka.clone().map(Recorder::new).transpose()?;
@@ -173,6 +196,9 @@ pub async fn serve_by(
     }
     if let Some(kafka) = kafka {
         tokio::spawn(delivery::run(shared.clone(), kafka));
+    }
+    if let Ok(address) = listener.local_addr() {
+        listening(address);
     }
     let served = listen::listen(listener, tls, http::router(&shared), most, ending);
     tokio::pin!(served);
@@ -235,6 +261,53 @@ pub fn create_first_admin(open: &OpenStore, name: &str, password: &str) -> Resul
         entries: vec![entry],
     };
     Ok(store.commit(&commit)?)
+}
+
+/// What a key may ask that [`create_key`] made.
+const OWN_REQUESTS_PER_SECOND: u32 = 10_000;
+
+/// Makes a key of a store that no service uses, for a program that starts a breaker of its own. Returns its token.
+pub fn create_key(
+    config: &Config,
+    name: &str,
+    scopes: &[KeyScope],
+    lasts: Duration,
+) -> Result<String, ServeError> {
+    let _owned = own(&config.store)?;
+    let name = Name::new(name).map_err(|error| ServeError::Start(error.to_string()))?;
+    let random = |bytes| directory::random(bytes).map_err(|why| ServeError::Start(why.into()));
+    let (id, secret) = (random(9)?, random(32)?);
+    let mut store = sqlite(config)()?;
+    let records = store.load()?;
+    let mark = records.iter().find_map(|record| match record {
+        Record::Mark(mark) => Some(mark),
+        _ => None,
+    });
+    let clock = Clock::after(mark);
+    let key = Key {
+        id: id.clone(),
+        name,
+        scopes: scopes.to_vec(),
+        points: vec![],
+        hash: directory::digest(&secret),
+        expires: clock.now().plus(lasts),
+        revoked: false,
+        requests_per_second: OWN_REQUESTS_PER_SECOND,
+    };
+    let mut head = store.head()?;
+    let entry = head.chain(&audit::Body {
+        at: audit::at(clock.both().wall),
+        by: centinel_breaker::ITSELF.into(),
+        act: "key.create".into(),
+        about: json!({"id": key.id, "name": key.name, "scopes": key.scopes}),
+        changes: vec![],
+    })?;
+    let commit = Commit {
+        records: vec![Record::Key(key), Record::Mark(clock.mark())],
+        entries: vec![entry],
+    };
+    store.commit(&commit)?;
+    Ok(format!("cbk.{id}.{secret}"))
 }
 
 /// Verifies the audit log of a store, running or not.

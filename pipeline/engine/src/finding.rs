@@ -2,9 +2,10 @@
 
 use centinel_catalog::Catalog;
 use centinel_model::{
-    Amount, Evidence, FINDING_SCHEMA, Finding, FindingId, Positions, Timestamp, Verdict,
+    Amount, Evidence, FINDING_SCHEMA, Finding, FindingId, FindingTrip, Positions, Timestamp,
+    Verdict,
 };
-use centinel_rules::{Rule, RuleCurrency, Violations};
+use centinel_rules::{Rule, RuleCurrency, Status, Violations};
 
 use arrow::datatypes::DataType;
 
@@ -44,6 +45,9 @@ pub(crate) fn of_violation(
     );
     finding.amount = violations.amount(row).map(|amount| amount.to_string());
     finding.currency = violations.currency(row);
+    if let Some((trip, column)) = finding.trip.as_mut().zip(trip_column(catalog, rule)) {
+        trip.key = trip.key.take().or_else(|| violations.text_of(column, row));
+    }
     let shown = violations.evidence(row);
     finding.hint = hint(rule, &shown);
     finding.evidence = Evidence {
@@ -79,16 +83,18 @@ fn bare(
     key: Vec<String>,
     judgement: Judgement<'_>,
 ) -> Finding {
+    let key: Vec<(String, String)> = rule.key.iter().cloned().zip(key).collect();
     Finding {
         schema: FINDING_SCHEMA.into(),
-        finding_id: FindingId::new(&rule.id, key.iter().map(String::as_str)),
+        finding_id: FindingId::new(&rule.id, key.iter().map(|(_, value)| value.as_str())),
         sequence: judgement.sequence,
         rule: rule.id.clone(),
         rule_version: rule.version.clone(),
         title: rule.title.clone(),
         entity: catalog.entity(rule.entity).name.clone(),
+        trip: trip(catalog, rule, &entity_key, &key),
         entity_key,
-        key: rule.key.iter().cloned().zip(key).collect(),
+        key,
         verdict: judgement.verdict,
         occurrence: judgement.occurrence,
         severity: rule.severity,
@@ -101,7 +107,42 @@ fn bare(
         anchor: judgement.anchor.to_string(),
         judged_at: judgement.judged_at.to_string(),
         checkpoint: None,
+        status: Some(rule.status.as_str().into()),
     }
+}
+
+/// Whether the circuit breaker is to hold anything while the rule is broken.
+pub(crate) fn trips(rule: &Rule) -> bool {
+    rule.status == Status::Stable && rule.trip.is_some()
+}
+
+/// The output column that says what a finding of the rule trips.
+fn trip_column<'a>(catalog: &'a Catalog, rule: &Rule) -> Option<&'a str> {
+    let by = &catalog.entity(rule.trip.as_ref()?.by).key;
+    by.first().map(String::as_str)
+}
+
+/// What a finding of the rule trips, as far as its key says it.
+fn trip(
+    catalog: &Catalog,
+    rule: &Rule,
+    entity_key: &str,
+    key: &[(String, String)],
+) -> Option<FindingTrip> {
+    let trip = rule.trip.as_ref().filter(|_| trips(rule))?;
+    let column = trip_column(catalog, rule);
+    let named = key
+        .iter()
+        .find(|(name, _)| Some(name.as_str()) == column)
+        .map(|(_, value)| value.clone());
+    Some(FindingTrip {
+        points: trip.points.iter().map(|at| at.as_str().into()).collect(),
+        by: catalog.entity(trip.by).name.clone(),
+        key: match trip.by == rule.entity {
+            true => Some(entity_key.to_owned()),
+            false => named,
+        },
+    })
 }
 
 /// Says so when two amounts of the row differ by exactly a factor of 100: yuan against fen.

@@ -11,6 +11,10 @@ use crate::{Positions, Severity};
 /// The schema id of [`Finding`] in JSON. Fields may be added within a version, never changed or removed.
 pub const FINDING_SCHEMA: &str = "centinel/finding/1";
 
+/// The schema id of a [`Finding`] that is suspected, or was and passed; told only where somebody holds in doubt. Its
+/// `sequence` is that of the last message of it under [`FINDING_SCHEMA`], 0 before the first.
+pub const SUSPICION_SCHEMA: &str = "centinel/suspicion/1";
+
 /// Names one finding for ever: a hash of rule id and key, without the rule's version.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FindingId(pub String);
@@ -46,7 +50,7 @@ pub enum Verdict {
     Suspected,
     /// Broken, and everything that could mend it has been read.
     Confirmed,
-    /// Was suspected, and passed before its patience ended. Never written out.
+    /// Was suspected or undetermined, and passes.
     Cleared,
     /// Was confirmed, and passes again.
     Recovered,
@@ -111,6 +115,23 @@ pub struct Finding {
     /// Of a change by hand: what its checkpoint says of the entity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<CheckpointAnswer>,
+    /// How far the rule is trusted: `draft`, `shadow` or `stable`. Absent where no rule file stands behind the finding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// What the circuit breaker is to hold while it stands; of stable rules that say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trip: Option<FindingTrip>,
+}
+
+/// What a rule wants held while it is broken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindingTrip {
+    /// Where: `refund`, `settlement`, `cash_out`.
+    pub points: Vec<String>,
+    /// How wide: `order`, `merchant` or `business_code`.
+    pub by: String,
+    /// Which one; absent where no row shows it.
+    pub key: Option<String>,
 }
 
 /// What a checkpoint says of the entity whose row was changed by hand.

@@ -24,7 +24,7 @@ pub use drift::{ColumnDrift, LostColumns, Note, TableShape};
 pub use entity::{EntityId, EntityKey, SourceId, TableId};
 pub use finding::{
     CheckpointAnswer, CheckpointRule, CheckpointVerdict, Evidence, FINDING_SCHEMA, Finding,
-    FindingId, Verdict,
+    FindingId, FindingTrip, SUSPICION_SCHEMA, Verdict,
 };
 pub use hole::{Hole, HoleReason};
 pub use horizon::HorizonOf;

@@ -19,11 +19,13 @@ use sha2::{Digest, Sha256};
 use crate::as_of::AsOf;
 use crate::checkpoint::load_checkpoints;
 use crate::guards::guard_rules;
-use crate::head::Head;
+use crate::head::{Head, TripHead};
 use crate::mistakes::{Mistakes, SourceFile, suggest};
 use crate::rule::{Rule, RuleCurrency, TableUse, Trip};
 use crate::{RulesError, exact, lineage, lint, locality, plan, session, wake};
 
+/// What the circuit breaker can hold by, as entities are named.
+const TRIPS_BY: [&str; 3] = ["order", "merchant", "business_code"];
 /// The most rule files of one folder.
 const MAX_FILES: usize = 2_000;
 /// The most bytes of one rule file.
@@ -272,6 +274,9 @@ fn check_names(
             remedy,
         );
     }
+    if let Some(trip) = &head.trip {
+        check_trip(catalog, trip, mistakes);
+    }
     let mut entity = |field: &str, name: &str| {
         let id = catalog.entity_id(name);
         if id.is_none() {
@@ -308,6 +313,31 @@ fn check_names(
         }
     }
     Some((found?, triggers, trip))
+}
+
+/// The breaker knows orders, merchants and business codes, each by one number.
+fn check_trip(catalog: &Catalog, trip: &TripHead, mistakes: &mut Mistakes<'_>) {
+    let by = catalog.entity_id(&trip.by).map(|id| catalog.entity(id));
+    let (problem, remedy) = match by {
+        Some(by) if !TRIPS_BY.contains(&by.name.as_str()) => (
+            format!("the circuit breaker cannot hold by `{}`", by.name),
+            "write `by: order`, `merchant` or `business_code`, and return its key",
+        ),
+        Some(by) if by.key.len() != 1 => (
+            format!(
+                "`{}` has a key of {} columns: the circuit breaker knows one number",
+                by.name,
+                by.key.len()
+            ),
+            "trip by an entity whose key is one column",
+        ),
+        _ if trip.points.is_empty() => (
+            "`trip` names no point".to_owned(),
+            "name one of refund, settlement, cash_out",
+        ),
+        _ => return,
+    };
+    mistakes.add(mistakes.field("trip"), problem, remedy);
 }
 
 fn assemble(
@@ -352,6 +382,7 @@ fn assemble(
             mistakes.add(mistakes.field("key"), problem, remedy);
         }
     }
+    check_trip_is_shown(catalog, trip.as_ref(), &output, &sensitive, mistakes);
     let digest = Sha256::digest(file.text.as_bytes());
     Some(Rule {
         locality: locality::prove(plan, catalog, entity, key),
@@ -395,6 +426,26 @@ fn assemble(
         reads_history,
         guards: None,
     })
+}
+
+/// What is held is shown, in findings and by the breaker.
+fn check_trip_is_shown(
+    catalog: &Catalog,
+    trip: Option<&Trip>,
+    output: &Schema,
+    sensitive: &[bool],
+    mistakes: &mut Mistakes<'_>,
+) {
+    let by = trip.and_then(|trip| catalog.entity(trip.by).key.first());
+    let masked = |(field, masked): (&Arc<Field>, &bool)| *masked && Some(field.name()) == by;
+    if output.fields().iter().zip(sensitive).any(masked) {
+        let problem = format!(
+            "`{}` derives from a sensitive column, and what is held is shown",
+            by.map_or("", String::as_str)
+        );
+        let remedy = "trip by a number that may be shown, or leave `trip` out";
+        mistakes.add(mistakes.field("trip"), problem, remedy);
+    }
 }
 
 /// What `on` names must be read; by default all that is read.

@@ -139,6 +139,28 @@ pub enum Point {
     CashOut,
 }
 
+impl Status {
+    /// The word used in heads and in messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Draft => "draft",
+            Status::Shadow => "shadow",
+            Status::Stable => "stable",
+        }
+    }
+}
+
+impl Point {
+    /// The word used in heads and in messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Point::Refund => "refund",
+            Point::Settlement => "settlement",
+            Point::CashOut => "cash_out",
+        }
+    }
+}
+
 impl Rule {
     /// `settle` and all retries: the time after its anchor at which a violation is confirmed.
     pub fn patience(&self) -> Duration {

@@ -390,6 +390,20 @@ const HEADS: &[(&str, &str, usize, &str, &str)] = &[
         "`merchant_no` is not an output column",
         "",
     ),
+    (
+        "settle: 2m",
+        "trip: { points: [], by: order }",
+        10,
+        "`trip` names no point",
+        "refund, settlement, cash_out",
+    ),
+    (
+        "settle: 2m",
+        "trip: { points: [refund], by: cash_out }",
+        10,
+        "cannot hold by `cash_out`",
+        "`merchant` or `business_code`",
+    ),
     ("settle: 2m", "status: perfect", 10, "perfect", ""),
     ("owner: tests", "tags: []", 0, "owner", ""),
 ];

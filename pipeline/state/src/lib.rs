@@ -9,6 +9,7 @@ mod codec;
 mod convert;
 mod document;
 mod error;
+mod numbers;
 mod record;
 mod store;
 

@@ -10,11 +10,14 @@ use redb::{
 
 use crate::StateError;
 use crate::document::Wake;
+use crate::numbers::{self, NextMove, NumberWriter, Numbers};
 
 /// The newest form of the whole state this program reads and writes; a state of an earlier form is given it when it is
 /// opened. In form 1 nothing is forgotten, all documents of forms 1 and 2 are of one shape, and those of forms 1 to 3
-/// lie by their keys and are given numbers.
-pub const STATE_FORM: u32 = 4;
+/// lie by their keys and are given numbers; in form 4 all numbers are settled ones.
+pub const STATE_FORM: u32 = 5;
+/// The first form whose documents have numbers.
+const FIRST_NUMBERED_FORM: u32 = 4;
 
 /// A key and its value.
 pub type Entry = (Vec<u8>, Vec<u8>);
@@ -72,8 +75,6 @@ pub trait Store: Send + Sync {
 /// that a commit writes neighbours, whatever the keys are. A value is the length of the key in 4 bytes, little-endian,
 /// the key, and the document.
 const DOCUMENTS: TableDefinition<u64, &[u8]> = TableDefinition::new("numbered_documents");
-/// The number of each document by its key.
-const NUMBERS: TableDefinition<&[u8], u64> = TableDefinition::new("document_numbers");
 /// Where documents lay before form 4.
 const DOCUMENTS_BY_KEY: TableDefinition<&[u8], &[u8]> = TableDefinition::new("documents");
 const WAKES: TableDefinition<&[u8], ()> = TableDefinition::new("wakes");
@@ -118,6 +119,7 @@ fn is_damage(error: &DatabaseError) -> bool {
 /// A store in one file of one folder, by redb: copy-on-write B-trees, one fsync for each commit.
 pub struct FileStore {
     database: Database,
+    next_move: NextMove,
 }
 
 impl FileStore {
@@ -146,7 +148,10 @@ impl FileStore {
             }
             other => StateError::Store(format!("cannot open {}: {other}", file.display())),
         })?;
-        let store = FileStore { database };
+        let store = FileStore {
+            database,
+            next_move: NextMove::default(),
+        };
         store.create_tables()?;
         store.check_form(folder)?;
         Ok(store)
@@ -159,6 +164,7 @@ impl FileStore {
         let database = builder.create_with_backend(redb::backends::InMemoryBackend::new());
         let store = FileStore {
             database: database.map_err(StateError::store)?,
+            next_move: NextMove::default(),
         };
         store.create_tables()?;
         Ok(store)
@@ -169,7 +175,7 @@ impl FileStore {
         transaction
             .open_table(DOCUMENTS)
             .map_err(StateError::store)?;
-        transaction.open_table(NUMBERS).map_err(StateError::store)?;
+        numbers::create_tables(&transaction)?;
         transaction.open_table(WAKES).map_err(StateError::store)?;
         transaction.open_table(FACTS).map_err(StateError::store)?;
         transaction.open_table(OUTBOX).map_err(StateError::store)?;
@@ -192,6 +198,8 @@ impl FileStore {
                     .and_then(|text| text.parse().ok());
                 match found {
                     Some(STATE_FORM) => Ok(()),
+                    // Forms since then differ in where numbers lie, and are read alike.
+                    Some(FIRST_NUMBERED_FORM..STATE_FORM) => set(),
                     Some(found) if found < STATE_FORM => self.number_documents(),
                     Some(found) => Err(StateError::TooNew {
                         path: folder.display().to_string(),
@@ -235,7 +243,7 @@ impl FileStore {
 /// Writes documents within a transaction.
 struct DocumentWriter<'t> {
     documents: Table<'t, u64, &'static [u8]>,
-    numbers: Table<'t, &'static [u8], u64>,
+    numbers: NumberWriter<'t>,
     next: u64,
 }
 
@@ -244,7 +252,7 @@ impl<'t> DocumentWriter<'t> {
         let documents = transaction
             .open_table(DOCUMENTS)
             .map_err(StateError::store)?;
-        let numbers = transaction.open_table(NUMBERS).map_err(StateError::store)?;
+        let numbers = NumberWriter::open(transaction)?;
         let last = documents.last().map_err(StateError::store)?;
         let next = last.map_or(0, |(number, _)| number.value() + 1);
         Ok(DocumentWriter {
@@ -256,14 +264,11 @@ impl<'t> DocumentWriter<'t> {
 
     /// The number of the document with this key: a new one for one that comes.
     fn number(&mut self, key: &[u8]) -> Result<u64, StateError> {
-        let known = self.numbers.get(key).map_err(StateError::store)?;
-        if let Some(number) = known.map(|number| number.value()) {
+        if let Some(number) = self.numbers.of(key)? {
             return Ok(number);
         }
         let number = self.next;
-        self.numbers
-            .insert(key, number)
-            .map_err(StateError::store)?;
+        self.numbers.add(key, number)?;
         self.next += 1;
         Ok(number)
     }
@@ -309,16 +314,16 @@ fn read_wake_key(key: &[u8]) -> Result<(Wake, Vec<u8>), StateError> {
 impl Store for FileStore {
     fn documents(&self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StateError> {
         let transaction = self.database.begin_read().map_err(StateError::store)?;
-        let numbers = transaction.open_table(NUMBERS).map_err(StateError::store)?;
+        let numbers = Numbers::open(&transaction)?;
         let documents = transaction
             .open_table(DOCUMENTS)
             .map_err(StateError::store)?;
         keys.iter()
             .map(|key| {
-                let Some(number) = numbers.get(*key).map_err(StateError::store)? else {
+                let Some(number) = numbers.of(key)? else {
                     return Ok(None);
                 };
-                let value = documents.get(number.value()).map_err(StateError::store)?;
+                let value = documents.get(number).map_err(StateError::store)?;
                 let value =
                     value.ok_or_else(|| StateError::corrupt("a document has only a number"))?;
                 let (_, document) = split(value.value())?;
@@ -342,11 +347,7 @@ impl Store for FileStore {
             Some(place) => match read_place(place) {
                 Some(number) => Some(number),
                 // A key of before form 4. Its document has a number since; if not, all are given.
-                None => {
-                    let numbers = transaction.open_table(NUMBERS).map_err(StateError::store)?;
-                    let number = numbers.get(place).map_err(StateError::store)?;
-                    number.map(|number| number.value())
-                }
+                None => Numbers::open(&transaction)?.of(place)?,
             },
         };
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
@@ -364,9 +365,8 @@ impl Store for FileStore {
 
     fn place_of(&self, key: &[u8]) -> Result<Vec<u8>, StateError> {
         let transaction = self.database.begin_read().map_err(StateError::store)?;
-        let numbers = transaction.open_table(NUMBERS).map_err(StateError::store)?;
-        let number = numbers.get(key).map_err(StateError::store)?;
-        Ok(place(number.map_or(u64::MAX, |number| number.value())))
+        let number = Numbers::open(&transaction)?.of(key)?;
+        Ok(place(number.unwrap_or(u64::MAX)))
     }
 
     fn count(&self) -> Result<u64, StateError> {
@@ -470,6 +470,7 @@ impl Store for FileStore {
             for (number, (key, document)) in numbered {
                 writer.put(number, key, document)?;
             }
+            writer.numbers.settle(&self.next_move)?;
             let mut wakes = transaction.open_table(WAKES).map_err(StateError::store)?;
             for (wake, document) in &commit.wakes_removed {
                 wakes

@@ -119,7 +119,7 @@ fn newer_forms_and_a_second_process_are_refused() {
     assert!(matches!(second, Err(StateError::InUse { .. })));
     store
         .commit(&Commit {
-            facts: vec![(FORM_FACT.into(), b"5".to_vec())],
+            facts: vec![(FORM_FACT.into(), b"6".to_vec())],
             ..Commit::default()
         })
         .unwrap();
@@ -128,8 +128,8 @@ fn newer_forms_and_a_second_process_are_refused() {
     assert!(matches!(
         newer,
         Err(StateError::TooNew {
-            found: 5,
-            known: 4,
+            found: 6,
+            known: 5,
             ..
         })
     ));

@@ -13,6 +13,7 @@ mod certificates;
 mod class_archive;
 mod cluster;
 mod folder;
+mod http;
 mod installed;
 mod kafka;
 mod mariadb;
@@ -22,6 +23,7 @@ mod proxy;
 mod s3;
 
 pub use cluster::KafkaCluster;
+pub use http::call;
 pub use kafka::{Kafka, Secured};
 pub use mariadb::{MariaDb, Row};
 pub use proxy::Proxy;

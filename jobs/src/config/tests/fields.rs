@@ -152,11 +152,20 @@ fn every_field_is_read() {
             },
         ],
         audits: vec![nightly(), past()],
+        breaker: None,
+        breaker_report: Some(BreakerReportConfig {
+            line: 103,
+            url: "https://breaker:7070".to_owned(),
+            key: variable("REPORT_KEY"),
+            ca: Some("etc/breaker.pem".into()),
+            deadline: Duration::seconds(3),
+            suspicions: true,
+        }),
     };
     let config = parse(EVERY_FIELD).unwrap();
     assert_eq!(config, expected);
     let lines: Vec<usize> = config.secrets().iter().map(|secret| secret.line).collect();
-    assert_eq!(lines, [11, 12, 29, 44, 68]);
+    assert_eq!(lines, [11, 12, 29, 44, 68, 105]);
 }
 
 fn nightly() -> AuditConfig {
@@ -222,6 +231,7 @@ fn past() -> AuditConfig {
 #[test]
 fn who_only_audits_needs_no_sources_and_no_state() {
     let text = EVERY_FIELD.split("[audits.nightly]").nth(1).unwrap();
+    let text = text.split("[breaker_report]").next().unwrap();
     let config = parse(&format!("centinel = \"config/1\"\n[audits.nightly]{text}")).unwrap();
     assert_eq!((config.sources.len(), config.audits.len()), (0, 2));
     assert_eq!(config.state, Path::new("etc/state"));
@@ -256,6 +266,14 @@ fn what_is_left_out_is_as_the_page_says() {
         (kafka.group.as_str(), kafka.start),
         ("centinel", Start::Earliest)
     );
+    let report = "[breaker_report]\nurl = \"http://127.0.0.1:7070\"\nkey = { env = \"KEY\" }\n";
+    let report = parse(&format!("{SMALL}{report}")).unwrap().breaker_report;
+    let report = report.unwrap();
+    assert_eq!(
+        (report.deadline, report.suspicions),
+        (Duration::seconds(2), false)
+    );
+    assert_eq!(report.ca, None);
     let little = SMALL.split("[archive]").next().unwrap();
     let config = parse(little).unwrap();
     assert_eq!((config.archive, config.findings), (None, None));
@@ -292,6 +310,30 @@ fn archives_lie_in_folders_too() {
         at("file:///archive"),
         ArchiveLocation::Folder("/archive".into())
     );
+}
+
+#[test]
+fn a_file_may_have_the_breaker_alone_and_the_breaker_reads_any() {
+    let alone = format!("centinel = \"config/1\"\n{BREAKER}");
+    for text in [alone.clone(), format!("{EVERY_FIELD}{BREAKER}")] {
+        let breaker = parse(&text).unwrap().breaker.unwrap();
+        assert_eq!(breaker.service.store, Path::new("etc/breaker.db"));
+        assert_eq!(breaker.holds_suspected(), ["cash_out"]);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("centinel.toml");
+    // What is wrong elsewhere does not keep the breaker from starting.
+    for (text, starts) in [
+        (alone.clone(), true),
+        (format!("{BREAKER}centinel = \"config/1\"\n"), false),
+        (format!("{alone}[sources.db]\nkind = \"mongodb\"\n"), true),
+        ("centinel = \"config/1\"\n".to_owned(), false),
+        (alone.replace("config/1", "config/2"), false),
+    ] {
+        std::fs::write(&path, &text).unwrap();
+        let loaded = Config::load_breaker(&path);
+        assert_eq!(loaded.is_ok(), starts, "{text}: {loaded:?}");
+    }
 }
 
 #[test]

@@ -327,3 +327,45 @@ fn mistakes_in_audits_are_told_with_their_line_and_remedy() {
         assert!(found.iter().any(fits), "{to}: {found:#?}");
     }
 }
+
+#[test]
+fn mistakes_of_the_breaker_are_told_with_their_line_and_remedy() {
+    let report = "[breaker_report]\nurl = \"https://b\"\nkey = { env = \"K\" }\n";
+    let text = format!("{SMALL}{report}{BREAKER}");
+    let at = |wanted: &str| {
+        let place = text.lines().position(|line| line == wanted);
+        1 + place.unwrap_or_else(|| panic!("{wanted}"))
+    };
+    assert!(parse(&text).is_ok(), "{:?}", parse(&text));
+    #[rustfmt::skip]
+    let table = [
+        ("url = \"https://b\"", "", at("[breaker_report]"), "[breaker_report] has no `url`", "add `url = "),
+        ("https://b", "http://b", at("url = \"https://b\""), "`url` of [breaker_report] is not an address that is safe", "https://"),
+        ("key = { env = \"K\" }", "key = \"word\"", at("key = { env = \"K\" }"), "stands in the file itself", "env"),
+        ("key = { env = \"K\" }", "key = { env = \"K\" }\ndeadline = \"1ms\"", at("[breaker_report]") + 3, "cannot be `1ms`", "from \"100ms\""),
+        ("key = { env = \"K\" }", "key = { env = \"K\" }\nsuspicion = true", at("[breaker_report]") + 3, "unknown field `suspicion`", "did you mean `suspicions`?"),
+        ("[findings]\nfile = \"f.jsonl\"", "", at("[breaker_report]") - 1, "needs the file of findings", "add [findings]"),
+        ("store = \"breaker.db\"", "", at("[breaker]"), "missing field `store`", "breaker-service/README.md"),
+        ("on_error = \"allow\"", "on_error = \"open\"", at("on_error = \"allow\""), "unknown variant `open`", "has no default"),
+        ("most_in_an_hour = 20", "most_in_an_hour = \"hunter2\"", at("most_in_an_hour = 20"), "a value is wrong, expected u32", "README.md"),
+        ("127.0.0.1:7070", "0.0.0.0:7070", at("[breaker]"), "beyond this machine without TLS", "README.md"),
+    ];
+    for (from, to, line, problem, remedy) in table {
+        let wrong = text.replacen(from, to, 1);
+        assert_ne!(wrong, text, "{from}");
+        let found = problems(&wrong);
+        let fits = |found: &Problem| {
+            found.line == line && found.problem.contains(problem) && found.remedy.contains(remedy)
+        };
+        assert!(found.iter().any(fits), "{to}: {found:#?}");
+        assert!(
+            found
+                .iter()
+                .all(|found| !found.to_string().contains("hunter2"))
+        );
+    }
+    let hook = "[breaker.webhook]\nurl = \"https://p\"\nsecret_env = \"my own secret\"\n";
+    let found = problems(&format!("{text}{hook}"));
+    assert!(found[0].problem.contains("`secret_env`"), "{found:#?}");
+    assert!(!format!("{found:?}").contains("my own"), "{found:#?}");
+}

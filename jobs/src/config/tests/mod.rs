@@ -112,6 +112,45 @@ sudden_change = { rows_percent = 50, totals_percent = 60, over = 9, from = 4, se
 [audits.past]
 archive = "s3://bucket/archive"
 cron = "@hourly"
+[breaker_report]
+url = "https://breaker:7070/"
+key = { env = "REPORT_KEY" }
+ca = "breaker.pem"
+deadline = "3s"
+suspicions = true
+"#;
+
+/// A breaker, with all that it must be told.
+const BREAKER: &str = r#"[breaker]
+listen = "127.0.0.1:7070"
+store = "breaker.db"
+second_person_above = { CNY = "50000" }
+[breaker.points.refund]
+on_error = "allow"
+deadline = "200ms"
+on_suspected = "allow"
+on_undetermined = "allow"
+max_staleness = "10m"
+beyond_max_staleness = "allow"
+[breaker.points.settlement]
+on_error = "hold"
+deadline = "500ms"
+on_suspected = "allow"
+on_undetermined = "allow"
+max_staleness = "10m"
+beyond_max_staleness = "allow"
+[breaker.points.cash_out]
+on_error = "hold"
+deadline = "500ms"
+on_suspected = "hold"
+on_undetermined = "hold"
+max_staleness = "5m"
+beyond_max_staleness = "hold"
+[breaker.automatic]
+least_at_risk = { CNY = "100" }
+most_held = { CNY = "1000000" }
+most_in_an_hour = 20
+lasts = "4h"
 "#;
 
 /// Little, and right.

@@ -90,6 +90,7 @@ fn secrets_are_never_shown() {
         "secret_access_key = { file = \"key\" }",
         "\"sasl.password\" = { env = \"B_PASSWORD\" }",
         "registry_password = { file = \"/run/registry\" }",
+        "key = { env = \"REPORT_KEY\" }",
     ];
     let forms = [
         "\"hunter2\"",
@@ -126,6 +127,7 @@ fn secrets_are_never_shown() {
         ("http://127.0.0.1:9000", "http://u:hunter2@127.0.0.1:9000"),
         ("https://registry:8081", "https://u:hunter2@registry:8081"),
         ("host = \"127.0.0.1\"", "host = \"u:hunter2@127.0.0.1\""),
+        ("https://breaker:7070", "https://u:hunter2@breaker:7070"),
         ("one:9092", "u:hunter2@one:9092"),
         (
             "\"log.queue\" = true",

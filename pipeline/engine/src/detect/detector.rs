@@ -17,42 +17,16 @@ use super::gather::{Arrived, Loaded, resolve_links};
 use super::holes::Doubts;
 use super::horizon::{Horizons, Joined};
 use super::keys::Documents;
+use super::limits::DetectorLimits;
 use super::links::LinkReader;
 use super::messages::{SourceMessage, SourceState, line_of};
 use super::open::Open;
 use super::routing::Router;
 use super::shapes::Shapes;
 use super::stages::{Stages, Stopwatch};
+use super::suspicions::SUSPICIONS_FACT;
 use crate::EngineError;
 use crate::rule_facts::{RuleRegister, Sweep};
-
-/// What the detector keeps to, beside schemas and rules.
-#[derive(Clone, Copy, Debug)]
-pub struct DetectorLimits {
-    /// Bytes of documents kept in memory.
-    pub cache_bytes: usize,
-    /// Replaced versions kept of each row.
-    pub history_per_row: usize,
-    /// Entities woken in one micro-batch.
-    pub wakes_per_batch: usize,
-    /// Whether rules that the state knows may be missing, which closes their findings. Otherwise that is an
-    /// error.
-    pub rules_may_retire: bool,
-    /// Whether entities that are at rest leave state.
-    pub forget: bool,
-}
-
-impl Default for DetectorLimits {
-    fn default() -> DetectorLimits {
-        DetectorLimits {
-            cache_bytes: 512 << 20,
-            history_per_row: 16,
-            wakes_per_batch: 20_000,
-            rules_may_retire: true,
-            forget: false,
-        }
-    }
-}
 
 /// One micro-batch worked through: what must be committed before anything is told.
 #[derive(Debug, Default)]
@@ -117,6 +91,8 @@ pub struct Detector {
     written: BTreeMap<&'static str, Vec<u8>>,
     /// By the rule's number in the register.
     pub(super) open: Vec<Open>,
+    /// Whether suspicions are told.
+    pub(super) suspicions: bool,
     /// Links whose rows have waited too long.
     pub(super) unreached: i64,
     /// How many documents are looked at again with the next micro-batch, while there are some.
@@ -127,6 +103,9 @@ pub struct Detector {
     removed_wakes: VecDeque<HashSet<(Wake, Vec<u8>)>>,
     /// Added by the same commits: the store does not have them yet.
     added_wakes: VecDeque<Vec<(Wake, Vec<u8>)>>,
+    /// Up to when the same commits judge, and those before them did.
+    judging: VecDeque<Timestamp>,
+    judged_up_to: Timestamp,
     /// What was counted.
     pub counters: Counters,
     /// Where the time went.
@@ -174,7 +153,10 @@ impl Detector {
             .map(|entity| catalog.entity(*entity).name.clone());
         register.take_in(rules, &catalog, names.collect(), limits.rules_may_retire)?;
         let shapes = Shapes::take_up(store.as_ref(), &catalog, register.entities())?;
-        if shapes.lost_tables {
+        let suspicions: Option<bool> = read_fact(store.as_ref(), SUSPICIONS_FACT)?;
+        // What is suspected already was not told.
+        let begins = limits.suspicions && suspicions.is_none();
+        if shapes.lost_tables || begins {
             register.look_again();
         }
         let store = shapes.numbered(store)?;
@@ -218,6 +200,7 @@ impl Detector {
             drifts: read_fact(store.as_ref(), DRIFTS_FACT)?.unwrap_or_default(),
             next_message: read_fact(store.as_ref(), NEXT_MESSAGE_FACT)?.unwrap_or(1),
             open: read_fact(store.as_ref(), OPEN_FACT)?.unwrap_or_default(),
+            suspicions: begins || suspicions.unwrap_or_default(),
             unreached: read_fact(store.as_ref(), UNREACHED_FACT)?.unwrap_or_default(),
             unsent: Vec::new(),
             written: BTreeMap::new(),
@@ -225,6 +208,8 @@ impl Detector {
             rescanned: None,
             removed_wakes: VecDeque::new(),
             added_wakes: VecDeque::new(),
+            judging: VecDeque::new(),
+            judged_up_to: Timestamp::MIN,
             counters: Counters::default(),
             stages: Stages::default(),
             catalog,
@@ -244,6 +229,11 @@ impl Detector {
             true => Timestamp::MAX,
             false => self.progress[usize::from(source.0)],
         }
+    }
+
+    /// Up to when all that rules depend on was judged by commits that are durable; before everything until the first.
+    pub fn judged_up_to(&self) -> Timestamp {
+        self.judged_up_to
     }
 
     /// How far each source has been read, by source id.
@@ -375,6 +365,9 @@ impl Detector {
         let works = self.gather(&arrived, &mut prepared.commit)?;
         watch.lap(&mut self.stages.merge);
         self.judge_and_write(&works, &documents, &mut prepared.commit)?;
+        // Where entities wait for their turn, not all was judged.
+        let judged = Some(self.clock(self.needed_sources())).filter(|_| !prepared.more_due);
+        self.judging.push_back(judged.unwrap_or(Timestamp::MIN));
         self.write_facts(&mut prepared.commit)?;
         Ok(prepared)
     }
@@ -383,6 +376,8 @@ impl Detector {
     pub fn committed(&mut self) {
         self.removed_wakes.pop_front();
         self.added_wakes.pop_front();
+        let judged = self.judging.pop_front().unwrap_or(Timestamp::MIN);
+        self.judged_up_to = self.judged_up_to.max(judged);
         self.cache.make_room();
     }
 
@@ -560,6 +555,10 @@ impl Detector {
             (FORGETTING_FACT, serde_json::to_vec(&self.forgetting)),
         ]
         .into_iter()
+        .chain(
+            self.suspicions
+                .then(|| (SUSPICIONS_FACT, Ok(b"true".to_vec()))),
+        )
         .chain(self.horizons.facts())
         {
             let bytes = value.map_err(|error| EngineError::Damaged(error.to_string()))?;

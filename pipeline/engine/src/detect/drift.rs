@@ -331,6 +331,8 @@ impl Detector {
             anchor: at.to_string(),
             judged_at: at.to_string(),
             checkpoint: None,
+            status: None,
+            trip: None,
         }
     }
 

@@ -20,6 +20,8 @@ use crate::EngineError;
 const JOINED_WITHIN: Duration = Duration::seconds(60);
 /// More named entities than this are kept as a span of their table instead.
 const NAMED_LIMIT: usize = 10_000;
+/// Of more spans than this, the two of one kind that are nearest to each other become one: that doubts more, never less.
+const SPAN_LIMIT: usize = 1_000;
 
 /// Everything in doubt. Persisted as one fact, in JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +55,45 @@ struct Span {
     gap: bool,
 }
 
+impl Span {
+    /// Spans of other kinds cannot become one.
+    fn kind(&self) -> (Option<u16>, Whose, bool) {
+        (self.table, self.whose, self.gap)
+    }
+
+    fn order(&self) -> ((Option<u16>, Whose, bool), i64) {
+        (self.kind(), self.from)
+    }
+
+    fn widen(&mut self, other: &Span) {
+        self.from = self.from.min(other.from);
+        self.until = self.until.max(other.until);
+    }
+}
+
+impl AsRef<Span> for Span {
+    fn as_ref(&self) -> &Span {
+        self
+    }
+}
+
+impl AsRef<Span> for Running {
+    fn as_ref(&self) -> &Span {
+        &self.span
+    }
+}
+
+/// Of spans in their order, the second of the two of one kind between which least time lies.
+fn nearest<S: AsRef<Span>, K: PartialEq>(spans: &[S], kind: impl Fn(&S) -> K) -> Option<usize> {
+    let apart = |second: &usize| {
+        let (first, second) = (spans[second - 1].as_ref(), spans[*second].as_ref());
+        second.from.saturating_sub(first.until)
+    };
+    (1..spans.len())
+        .filter(|second| kind(&spans[second - 1]) == kind(&spans[*second]))
+        .min_by_key(apart)
+}
+
 /// When an entity came into being and was last changed, as far as is known.
 #[derive(Clone, Copy, Debug)]
 pub struct Life {
@@ -63,7 +104,7 @@ pub struct Life {
 }
 
 /// What a lost row may belong to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Whose {
     /// Nobody knows.
     Anyone,
@@ -224,6 +265,15 @@ impl Doubts {
             Some(known) => known.span.until = known.span.until.max(span.until),
             None => self.running.push(Running { span, source }),
         }
+        if self.running.len() > SPAN_LIMIT {
+            let order = |running: &Running| (running.source, running.span.order());
+            self.running.sort_unstable_by_key(order);
+            let kind = |running: &Running| (running.source, running.span.kind());
+            if let Some(second) = nearest(&self.running, kind) {
+                let running = self.running.remove(second);
+                self.running[second - 1].span.widen(&running.span);
+            }
+        }
     }
 
     /// Ends the spans whose sources have spoken since. Until then they reach as far as anything has been read.
@@ -253,11 +303,15 @@ impl Doubts {
                 && span.until >= known.from.saturating_sub(JOINED_WITHIN.0)
         });
         match near {
-            Some(known) => {
-                known.from = known.from.min(span.from);
-                known.until = known.until.max(span.until);
-            }
+            Some(known) => known.widen(&span),
             None => self.spans.push(span),
+        }
+        if self.spans.len() > SPAN_LIMIT {
+            self.spans.sort_unstable_by_key(Span::order);
+            if let Some(second) = nearest(&self.spans, Span::kind) {
+                let span = self.spans.remove(second);
+                self.spans[second - 1].widen(&span);
+            }
         }
     }
 
@@ -437,120 +491,5 @@ impl Detector {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn hole(table: Option<u16>, source: Option<u16>) -> Hole {
-        let first_line = String::new();
-        Hole {
-            input: "log".into(),
-            position: Position::File {
-                offset: 0,
-                first_line,
-            },
-            reason: HoleReason::Malformed,
-            message: String::new(),
-            bytes: Vec::new(),
-            bytes_total: 0,
-            table: table.map(TableId),
-            source: source.map(SourceId),
-            since: None,
-            entities: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn a_hole_concerns_its_entity_its_table_and_its_time() {
-        let mut doubts = Doubts::default();
-        let patience = Duration(10);
-        let at = |time: i64| Life {
-            oldest: Timestamp(time),
-            newest: Timestamp(time),
-        };
-        let concern = |doubts: &Doubts, document: &[u8], tables: u128, time: i64| {
-            doubts.concern(document, tables, at(time), patience)
-        };
-        assert!(!concern(&doubts, b"a", u128::MAX, 100));
-        doubts.name(TableId(2), vec![b"a".to_vec()]);
-        assert!(concern(&doubts, b"a", 1 << 2, 1_000));
-        assert!(!concern(&doubts, b"a", 1 << 3, 1_000));
-        assert!(!concern(&doubts, b"b", 1 << 2, 1_000));
-        doubts.span(
-            &hole(Some(3), Some(0)),
-            Timestamp(100),
-            Timestamp(105),
-            Whose::Anyone,
-        );
-        // The source has not spoken; then it says that it stands at 120.
-        doubts.progress(&[Timestamp(100)]);
-        doubts.progress(&[Timestamp(120)]);
-        doubts.progress(&[Timestamp(500)]);
-        for (time, expected) in [(89, false), (90, true), (130, true), (131, false)] {
-            assert_eq!(concern(&doubts, b"b", 1 << 3, time), expected, "{time}");
-        }
-        doubts.span(
-            &hole(None, None),
-            Timestamp(700),
-            Timestamp(700),
-            Whose::Anyone,
-        );
-        assert!(concern(&doubts, b"b", 1, 705));
-        doubts.progress(&[Timestamp(750)]);
-        doubts.span(
-            &hole(Some(4), None),
-            Timestamp(900),
-            Timestamp(900),
-            Whose::Waiting,
-        );
-        assert!(!concern(&doubts, b"b", 1 << 4, 900));
-        assert!(doubts.concern_waiting(TableId(4), at(900), patience));
-        assert!(!doubts.concern_waiting(TableId(4), at(100), patience));
-    }
-
-    #[test]
-    fn a_gap_concerns_all_that_lived_through_it() {
-        let mut lost = hole(None, Some(0));
-        let concern = |doubts: &Doubts, oldest: i64, newest: i64| {
-            let (oldest, newest) = (Timestamp(oldest), Timestamp(newest));
-            doubts.concern(b"a", 1, Life { oldest, newest }, Duration(10))
-        };
-        for (reason, expected) in [(HoleReason::Malformed, false), (HoleReason::Gap, true)] {
-            let mut doubts = Doubts::default();
-            lost.reason = reason;
-            doubts.span(&lost, Timestamp(100), Timestamp(100), Whose::Anyone);
-            doubts.progress(&[Timestamp(200)]);
-            assert!(!concern(&doubts, 50, 89), "at rest before");
-            assert!(concern(&doubts, 50, 90) && concern(&doubts, 150, 210));
-            assert!(!concern(&doubts, 211, 300), "began behind it");
-            assert_eq!(concern(&doubts, 50, 300), expected, "{reason:?}");
-        }
-    }
-
-    #[test]
-    fn many_holes_before_their_source_speaks_are_one_span() {
-        let mut doubts = Doubts::default();
-        for newest in 100..10_000 {
-            let hole = hole(Some(1), Some(0));
-            doubts.span(&hole, Timestamp(100), Timestamp(newest), Whose::Anyone);
-        }
-        assert_eq!(doubts.running.len(), 1);
-        doubts.progress(&[Timestamp(20_000)]);
-        assert_eq!((doubts.spans.len(), doubts.running.len()), (1, 0));
-        assert_eq!(doubts.spans[0].until, 20_000);
-    }
-
-    #[test]
-    fn many_holes_near_each_other_are_one_span() {
-        let mut doubts = Doubts::default();
-        for time in 1..10_000 {
-            doubts.span(
-                &hole(Some(1), Some(0)),
-                Timestamp(time),
-                Timestamp(time),
-                Whose::Anyone,
-            );
-            doubts.progress(&[Timestamp(time + 1)]);
-        }
-        assert_eq!((doubts.spans.len(), doubts.running.len()), (1, 0));
-    }
-}
+#[path = "holes_tests.rs"]
+mod tests;

@@ -1,6 +1,8 @@
 //! What the rules say of the works → verdicts, messages, documents to write.
 
-use centinel_model::{Amount, CheckpointAnswer, TableId, Timestamp, Verdict};
+use centinel_model::{
+    Amount, CheckpointAnswer, Finding, SUSPICION_SCHEMA, TableId, Timestamp, Verdict,
+};
 use centinel_state::{Commit, Wake, newest_commit};
 use centinel_verdict::{Case, Observation, Question, Transition, judge, read_cases, write_cases};
 
@@ -32,20 +34,20 @@ enum Seen<'a> {
 }
 
 /// The answers of a group's rules over some works, to be judged.
-struct Judging<'g> {
-    group: &'g EntityGroup,
+pub(super) struct Judging<'g> {
+    pub group: &'g EntityGroup,
     answers: &'g Answers,
     /// By rule.
     clocks: &'g [Timestamp],
 }
 
 /// One entity, to be judged.
-struct Subject<'w> {
+pub(super) struct Subject<'w> {
     index: u32,
-    work: &'w Work<'w>,
+    pub work: &'w Work<'w>,
     /// Of its document.
-    document: &'w [u8],
-    entity_key: &'w str,
+    pub document: &'w [u8],
+    pub entity_key: &'w str,
     /// By table: the newest commit time.
     newest: Vec<Timestamp>,
     /// Tables in which it has rows or had some, bit by table id.
@@ -100,6 +102,7 @@ impl Judging<'_> {
         if !(cases.is_empty() && silent) {
             let subject = Subject::new(index, work, key, detector);
             self.judge(detector, &subject, &mut cases, commit)?;
+            self.tell_suspicions(detector, &subject, (&before, &cases), commit)?;
             detector.close_unloaded(subject.entity_key, self.group.entity, &mut cases, commit)?;
             detector.count_open(&before, &cases);
         }
@@ -266,45 +269,16 @@ impl Judging<'_> {
         (seen, checkpoint): (&Seen<'_>, Option<CheckpointAnswer>),
         commit: &mut Commit,
     ) -> Result<(), EngineError> {
-        let (judged, clock) = (&self.group.rules[rule], self.clocks[rule]);
-        let ends = judged.patience.ends(told.case.anchor());
-        let judgement = Judgement {
-            verdict: told.verdict,
-            sequence: told.case.sequence,
-            occurrence: told.case.occurrence,
-            anchor: told.case.anchor(),
-            judged_at: if clock == Timestamp::MAX { ends } else { clock },
-            positions: &detector.positions,
-        };
         let row = match seen {
             Seen::Rows(rows) => told
                 .observation
                 .and_then(|observation| rows.get(observation)),
             _ => None,
         };
-        let catalog = &detector.catalog;
-        let mut finding = match row {
-            Some(answer) => of_violation(
-                catalog,
-                &self.answers.results[answer.result],
-                answer.row,
-                judgement,
-            ),
-            None => {
-                let key = key_values(&told.case.key, subject.entity_key);
-                let amount = told.case.amount();
-                without_row(
-                    catalog,
-                    &judged.rule,
-                    subject.entity_key.into(),
-                    key,
-                    amount,
-                    judgement,
-                )
-            }
-        };
+        let mut finding = self.finding(detector, rule, subject, (&told.case, told.verdict), row);
         finding.checkpoint = checkpoint;
         if told.verdict == Verdict::Undetermined {
+            let catalog = &detector.catalog;
             let horizon = self.beyond_horizon(detector, rule, subject, seen);
             finding.hint = Some(match (seen, horizon) {
                 (Seen::CouldNotJudge(reason), _) => format!("could not judge: {reason}"),
@@ -315,6 +289,66 @@ impl Judging<'_> {
         }
         detector.send(line_of(&finding)?, commit);
         Ok(())
+    }
+
+    /// What is known of a case, with the row that shows it, if one does.
+    fn finding(
+        &self,
+        detector: &Detector,
+        rule: usize,
+        subject: &Subject<'_>,
+        (case, verdict): (&Case, Verdict),
+        row: Option<&Answer>,
+    ) -> Finding {
+        let (judged, clock) = (&self.group.rules[rule], self.clocks[rule]);
+        let ends = judged.patience.ends(case.anchor());
+        let judgement = Judgement {
+            verdict,
+            sequence: case.sequence,
+            occurrence: case.occurrence,
+            anchor: case.anchor(),
+            judged_at: if clock == Timestamp::MAX { ends } else { clock },
+            positions: &detector.positions,
+        };
+        let catalog = &detector.catalog;
+        match row {
+            Some(answer) => of_violation(
+                catalog,
+                &self.answers.results[answer.result],
+                answer.row,
+                judgement,
+            ),
+            None => without_row(
+                catalog,
+                &judged.rule,
+                subject.entity_key.into(),
+                key_values(&case.key, subject.entity_key),
+                case.amount(),
+                judgement,
+            ),
+        }
+    }
+
+    /// What is suspected, or was and passes, under the schema of suspicions.
+    pub(super) fn suspicion(
+        &self,
+        detector: &Detector,
+        rule: usize,
+        subject: &Subject<'_>,
+        (case, verdict): (&Case, Verdict),
+    ) -> Finding {
+        let judged = &self.group.rules[rule];
+        let place = (subject.index, rule);
+        let rows = part_of(&self.answers.rows, |answer| {
+            (answer.work, answer.rule).cmp(&place)
+        });
+        let shown = observations(judged, self.answers, rows);
+        let row = shown.iter().position(|shown| shown.key == case.key);
+        let row = row.and_then(|row| rows.get(row));
+        Finding {
+            schema: SUSPICION_SCHEMA.into(),
+            ..self.finding(detector, rule, subject, (case, verdict), row)
+        }
     }
 }
 

@@ -26,6 +26,7 @@
 //! | `stall` | sources that fall silent |
 //! | `unreached` | rows that wait in vain for the row that leads to their entity |
 //! | `open` | the findings that are open |
+//! | `suspicions` | what is not sure yet, told to those who hold in doubt |
 //! | `messages` | what is told beside findings |
 
 mod alike;
@@ -43,6 +44,7 @@ mod holes;
 mod horizon;
 mod judging;
 mod keys;
+mod limits;
 mod links;
 mod messages;
 mod numbers;
@@ -56,13 +58,15 @@ mod run;
 mod shapes;
 mod stages;
 mod stall;
+mod suspicions;
 mod unreached;
 
 pub use backlog::{SharedBacklog, Standing};
 pub use bootstrap::{BootstrapChecked, BootstrapOptions, check_bootstrap};
 pub use centinel_source::{Backlog, InputFile, InputOptions, Unit, Until};
-pub use detector::{Counters, Detector, DetectorLimits, Prepared};
+pub use detector::{Counters, Detector, Prepared};
 pub use horizon::{Horizons, TableHorizon};
+pub use limits::DetectorLimits;
 pub use messages::{
     HOLE_SCHEMA, HoleMessage, NOTE_SCHEMA, NoteMessage, SOURCE_SCHEMA, SourceMessage, SourceState,
     read_hole,

@@ -76,39 +76,50 @@ impl Detector {
         let mut told = Vec::new();
         for case in cases.iter_mut().filter(|case| gone(case) && open(case)) {
             case.retire();
-            let Some((id, known)) = self.register.by_number(case.rule) else {
-                continue;
-            };
-            let key = key_values(&case.key, entity_key);
-            let finding = Finding {
-                schema: FINDING_SCHEMA.into(),
-                finding_id: FindingId::new(id, key.iter().map(String::as_str)),
-                sequence: case.sequence,
-                rule: id.to_owned(),
-                rule_version: String::new(),
-                title: known.title.clone(),
-                entity: self.catalog.entity(entity).name.clone(),
-                entity_key: entity_key.to_owned(),
-                key: vec![],
-                verdict: Verdict::RuleChanged,
-                occurrence: case.occurrence,
-                severity: known.severity,
-                owner: known.owner.clone(),
-                amount: amount_text(case.amount()),
-                currency: None,
-                hint: Some("the rule is not loaded any more".into()),
-                evidence: Evidence::default(),
-                positions: self.positions.clone(),
-                anchor: case.anchor().to_string(),
-                judged_at: case.anchor().to_string(),
-                checkpoint: None,
-            };
-            told.push(line_of(&finding)?);
+            let finding = self.finding_of_gone(entity_key, entity, case, Verdict::RuleChanged);
+            told.extend(finding.map(|finding| line_of(&finding)).transpose()?);
         }
         for message in told {
             self.send(message, commit);
         }
         Ok(())
+    }
+
+    /// What is told of a case whose rule is not loaded any more.
+    pub(super) fn finding_of_gone(
+        &self,
+        entity_key: &str,
+        entity: EntityId,
+        case: &Case,
+        verdict: Verdict,
+    ) -> Option<Finding> {
+        let (id, known) = self.register.by_number(case.rule)?;
+        let key = key_values(&case.key, entity_key);
+        Some(Finding {
+            schema: FINDING_SCHEMA.into(),
+            finding_id: FindingId::new(id, key.iter().map(String::as_str)),
+            sequence: case.sequence,
+            rule: id.to_owned(),
+            rule_version: String::new(),
+            title: known.title.clone(),
+            entity: self.catalog.entity(entity).name.clone(),
+            entity_key: entity_key.to_owned(),
+            key: vec![],
+            verdict,
+            occurrence: case.occurrence,
+            severity: known.severity,
+            owner: known.owner.clone(),
+            amount: amount_text(case.amount()),
+            currency: None,
+            hint: Some("the rule is not loaded any more".into()),
+            evidence: Evidence::default(),
+            positions: self.positions.clone(),
+            anchor: case.anchor().to_string(),
+            judged_at: case.anchor().to_string(),
+            checkpoint: None,
+            status: None,
+            trip: None,
+        })
     }
 
     /// How many findings are open, by the id of the rule; those on schemas that drifted under their own.

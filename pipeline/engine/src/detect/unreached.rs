@@ -169,6 +169,8 @@ impl Detector {
             anchor: String::new(),
             judged_at: String::new(),
             checkpoint: None,
+            status: None,
+            trip: None,
         }
     }
 }
