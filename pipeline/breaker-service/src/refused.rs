@@ -18,7 +18,7 @@ const MOST_KINDS: usize = 1_000;
 /// Most entries that wait while the store fails.
 const MOST_WAITING: usize = 1_000;
 /// Whoever did not show who they are.
-const NOBODY: &str = "nobody";
+pub const NOBODY: &str = "nobody";
 
 /// One refusal.
 #[derive(Clone, Debug)]

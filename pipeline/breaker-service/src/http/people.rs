@@ -15,6 +15,7 @@ use crate::config::Span;
 use crate::directory::{
     Account, Caller, Key, KeyScope, Role, digest, hash_password, is_password, random,
 };
+use crate::refused::NOBODY;
 use crate::shared::Shared;
 use crate::writer::Act;
 
@@ -136,7 +137,7 @@ pub async fn create_account(call: Call, Body(wanted): Body<NewAccount>) -> Answe
     } = wanted;
     let shared = &call.shared;
     if shared.directory.account(name.as_str()).is_some()
-        || name.as_str() == centinel_breaker::ITSELF
+        || [centinel_breaker::ITSELF, NOBODY].contains(&name.as_str())
     {
         return Err(Problem::new(
             409,

@@ -116,3 +116,40 @@ async fn the_log_says_who_did_what_and_no_change_of_it_goes_unseen() {
     assert!(rewritten.contains("cut off"), "{rewritten}");
     assert_eq!(json!(head.hash).as_str().unwrap().len(), 64);
 }
+
+/// The chain as the README tells it, followed by another program.
+const FOLLOW: &str = r#"
+import hashlib, json, sys
+head = "0" * 64
+for count, entry in enumerate(json.load(sys.stdin)["entries"], 1):
+    assert entry["sequence"] == count, entry
+    head = hashlib.sha256(f"{head}\n{count}\n{entry['body']}\n".encode()).hexdigest()
+    assert entry["hash"] == head, entry
+print(count, head)
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_chain_is_what_the_page_says() {
+    let mut service = Service::start().await;
+    let root = service.sign_in("root").await;
+    let ann = service.person(&root, "ann", "approver").await;
+    let key = service.key(&root, &["check"]).await;
+    service
+        .post("/v1/trips", &ann, trip("k1", "M-ä", &["refund"]))
+        .await;
+    service.check(&key, "r1", "refund", "M-ä", "1.00").await;
+    let entries = service.get("/v1/audit?limit=1000", &root).await;
+    let file = service.folder.path().join("entries.json");
+    std::fs::write(&file, entries.to_string()).unwrap();
+    let followed = std::process::Command::new("python3")
+        .args(["-c", FOLLOW])
+        .stdin(std::fs::File::open(&file).unwrap())
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&followed.stderr);
+    assert!(followed.status.success(), "{errors}");
+    service.stop().await;
+    let head = verify_log(&service.store(), None).unwrap().head;
+    let expected = format!("{} {}\n", head.sequence, head.hash);
+    assert_eq!(String::from_utf8_lossy(&followed.stdout), expected);
+}
