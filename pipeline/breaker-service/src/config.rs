@@ -148,20 +148,37 @@ pub struct Kafka {
 
 /// The value of a setting.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(untagged)]
+#[serde(try_from = "WrittenSetting")]
 pub enum KafkaSetting {
     /// The value itself.
     Plain(String),
-    /// A secret, in an environment variable.
-    Secret(KafkaSecret),
+    /// A secret, in the environment variable of this name.
+    Secret(String),
 }
 
-/// Where a secret is found.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct KafkaSecret {
-    /// The variable's name.
-    pub env: String,
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WrittenSetting {
+    Plain(String),
+    Secret(BTreeMap<String, String>),
+}
+
+impl TryFrom<WrittenSetting> for KafkaSetting {
+    type Error = &'static str;
+
+    fn try_from(written: WrittenSetting) -> Result<KafkaSetting, &'static str> {
+        // So strict that a secret in the place of its variable's name is seldom taken for a name, and shown.
+        let named = |byte: u8| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_');
+        match written {
+            WrittenSetting::Plain(value) => Ok(KafkaSetting::Plain(value)),
+            WrittenSetting::Secret(mut of) => match (of.remove("env"), of.is_empty()) {
+                (Some(env), true) if env.bytes().all(named) => Ok(KafkaSetting::Secret(env)),
+                _ => {
+                    Err("a setting is a text, or { env = \"NAME\" } with a name of capital letters")
+                }
+            },
+        }
+    }
 }
 
 /// How brokers are reached; all else the breaker sets itself, or at-least-once would not hold.

@@ -19,7 +19,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::ServeError;
-use crate::config::{Kafka, KafkaSecret, KafkaSetting};
+use crate::config::{Kafka, KafkaSetting};
 use crate::delivery::{Deliver, Undelivered};
 use crate::store::Way;
 
@@ -78,7 +78,7 @@ impl Recorder {
         for (name, value) in &kafka.settings {
             let value = match value {
                 KafkaSetting::Plain(value) => value.clone(),
-                KafkaSetting::Secret(KafkaSecret { env }) => std::env::var(env).map_err(|_| {
+                KafkaSetting::Secret(env) => std::env::var(env).map_err(|_| {
                     ServeError::Start(format!(
                         "the environment variable {env} holds no secret: set it; it is `{name}` of `kafka.settings`"
                     ))

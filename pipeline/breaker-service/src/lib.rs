@@ -35,8 +35,8 @@ use webhook::Poster;
 pub use audit::{Entry, Head, Verified};
 pub use clock::{Clock, Mark, Wall};
 pub use config::{
-    Automatic, Config, ConfigError, Kafka, KafkaSecret, KafkaSetting, Point, Points, ServiceLimits,
-    Span, Tls, Webhook,
+    Automatic, Config, ConfigError, Kafka, KafkaSetting, Point, Points, ServiceLimits, Span, Tls,
+    Webhook,
 };
 pub use directory::{Account, Key, KeyScope, Role};
 pub use http::{Needs, OPENAPI, ROUTES, Route};

@@ -102,6 +102,7 @@ fn a_secret_in_the_file_is_refused_and_not_said() {
         "\"hunter2\"",
         "[\"hunter2\"]",
         "{ env = \"A\", file = \"hunter2\" }",
+        "{ env = \"hunter2\" }",
     ] {
         let table = format!(
             "[breaker.kafka]\nbrokers = \"k:9092\"\ntopic = \"t\"\nsettings = {{ \"sasl.password\" = {value} }}\n"
