@@ -11,7 +11,13 @@ pub enum KeyStyle {
     TimeOrdered,
     /// 32 hexadecimal digits in no order.
     Random,
+    /// As by time, behind a mark that no number of a platform has: `DRILL-2026112208000000001234`. Merchants and
+    /// business codes have it, too.
+    Drill,
 }
+
+/// What every number of a drill begins with.
+pub const DRILL_MARK: &str = "DRILL-";
 
 /// What a business number names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,7 +56,9 @@ impl KeyMaker {
     /// Numbers of the `number`-th order or cash-out, which began at `at` (microseconds).
     pub fn new(style: KeyStyle, seed: u64, number: u64, at: i64) -> KeyMaker {
         let stamp = match style {
-            KeyStyle::TimeOrdered => u32::try_from(at.div_euclid(SECOND)).unwrap_or(u32::MAX),
+            KeyStyle::TimeOrdered | KeyStyle::Drill => {
+                u32::try_from(at.div_euclid(SECOND)).unwrap_or(u32::MAX)
+            }
             KeyStyle::Random => mix(seed) as u32,
         };
         KeyMaker {
@@ -83,6 +91,10 @@ impl Key {
         match self.style {
             KeyStyle::TimeOrdered => self.push_time_ordered(out),
             KeyStyle::Random => self.push_random(out),
+            KeyStyle::Drill => {
+                out.extend_from_slice(DRILL_MARK.as_bytes());
+                self.push_time_ordered(out);
+            }
         }
     }
 

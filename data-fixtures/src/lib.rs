@@ -18,12 +18,13 @@ mod row;
 mod simulation;
 mod table;
 mod text;
+pub mod timeline;
 pub mod trouble;
 pub mod truth;
 pub mod write;
 
 pub use fault::{FaultKind, LossClass};
-pub use key::{Key, KeyKind, KeyStyle};
+pub use key::{DRILL_MARK, Key, KeyKind, KeyStyle};
 pub use parameters::SimulationParameters;
 pub use random::Draw;
 pub use record::{Change, Delivered, Event, Record};

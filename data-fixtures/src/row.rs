@@ -261,12 +261,21 @@ fn yuan(fen: i64) -> Value {
     }
 }
 
-fn merchant_no(merchant: u32) -> Value {
+/// Merchants of a drill have this bit; their numbers and business codes bear its mark.
+pub(crate) const DRILL_MERCHANT: u32 = 1 << 31;
+
+/// A merchant's number behind one of two prefixes, the second for merchants of a drill.
+fn merchant_behind([prefix, of_drill]: [&'static str; 2], merchant: u32) -> Value {
+    let is_drill = merchant & DRILL_MERCHANT != 0;
     Value::Numbered {
-        prefix: "M",
-        number: u64::from(merchant),
+        prefix: if is_drill { of_drill } else { prefix },
+        number: u64::from(merchant & !DRILL_MERCHANT),
         width: 8,
     }
+}
+
+fn merchant_no(merchant: u32) -> Value {
+    merchant_behind(["M", "DRILL-M"], merchant)
 }
 
 fn time(micros: Option<i64>) -> Value {
@@ -289,7 +298,7 @@ impl Account {
             Account::Clearing(Channel::Card) => Value::Text("CLR-CARD"),
             Account::Clearing(Channel::Voucher) => Value::Text("CLR-VOUCHER"),
             Account::Clearing(Channel::Cash) => Value::Text("CLR-CASH"),
-            Account::MerchantPayable(merchant) => digits("MP-M", u64::from(merchant), 8),
+            Account::MerchantPayable(merchant) => merchant_behind(["MP-M", "MP-DRILL-M"], merchant),
         }
     }
 
@@ -334,6 +343,18 @@ impl Row {
         }
     }
 
+    /// The text of a column; `None` for a null and for a column that the table does not have.
+    pub fn text(&self, column: &str) -> Option<String> {
+        let mut values = Vec::new();
+        self.values(&mut values);
+        let columns = self.table().columns().iter().zip(values);
+        let (_, value) = columns
+            .into_iter()
+            .find(|(known, _)| known.name == column)?;
+        let text = crate::text::to_text(|out| value.push_text(out, TimeStyle::Rfc3339));
+        (value != Value::Null).then_some(text)
+    }
+
     /// Fills `out` with the values of [`Table::columns`], in that order.
     pub fn values(&self, out: &mut Vec<Value>) {
         out.clear();
@@ -357,13 +378,27 @@ impl Row {
 }
 
 const BUSINESS_CODES: [&str; 4] = ["MARKET", "GROCERY", "TRAVEL", "DIGITAL"];
+const DRILL_BUSINESS_CODES: [&str; 4] = [
+    "DRILL-MARKET",
+    "DRILL-GROCERY",
+    "DRILL-TRAVEL",
+    "DRILL-DIGITAL",
+];
+
+fn business_code(merchant: u32) -> &'static str {
+    let codes = match merchant & DRILL_MERCHANT {
+        0 => BUSINESS_CODES,
+        _ => DRILL_BUSINESS_CODES,
+    };
+    codes[(merchant & !DRILL_MERCHANT) as usize % codes.len()]
+}
 
 fn payment_values(row: &Payment, out: &mut Vec<Value>) {
     out.extend([
         Value::Key(row.payment_no),
         Value::Key(row.order_no),
         merchant_no(row.merchant),
-        Value::Text(BUSINESS_CODES[row.merchant as usize % BUSINESS_CODES.len()]),
+        Value::Text(business_code(row.merchant)),
         Value::Text(row.channel.text()),
         yuan(row.amount),
         Value::Text(row.status.text()),

@@ -8,9 +8,11 @@ mod check;
 mod config;
 mod detect;
 mod detection;
+mod drill;
 mod exit;
 mod folders;
 mod heartbeats;
+mod lines;
 mod plan;
 mod printer;
 mod reload;
@@ -53,7 +55,10 @@ enum Job {
     Audit(audit::AuditArguments),
     /// Lists the changes made by hand that detection told: who, when, what, and what their checkpoints say
     Changes(changes::ChangesArguments),
-    /// Runs the audits that the configuration file declares when they are due, and keeps their reports and history
+    /// Plants faults where nothing is real and says of each whether it was noticed, how soon, and what was held
+    Drill(drill::DrillArguments),
+    /// Runs the audits and drills that the configuration file declares when they are due, and keeps their reports and
+    /// history
     Schedule(schedule::ScheduleArguments),
     /// Tries a repair on a snapshot before it touches money, and records who approved it
     Repair(repair::RepairArguments),
@@ -73,6 +78,7 @@ fn main() -> ExitCode {
         Job::Heartbeats(arguments) => heartbeats::run(&arguments),
         Job::Audit(arguments) => audit::run(&arguments),
         Job::Changes(arguments) => changes::run(&arguments),
+        Job::Drill(arguments) => drill::run(&arguments),
         Job::Schedule(arguments) => schedule::run(&arguments),
         Job::Repair(arguments) => repair::run(&arguments),
         Job::Rules(arguments) => rules::run(&arguments),

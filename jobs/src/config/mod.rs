@@ -8,6 +8,7 @@ mod archive;
 mod audits;
 mod binlog;
 mod bootstrap;
+mod drills;
 mod form;
 mod kafka;
 mod problem;
@@ -19,6 +20,7 @@ mod tests;
 use std::path::PathBuf;
 
 use centinel_model::{Duration, Severity, Timestamp};
+use data_fixtures::FaultKind;
 
 pub use against::check_against;
 pub use problem::{Problem, suggest};
@@ -52,6 +54,31 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// Audits that are run by the clock, by name, in order.
     pub audits: Vec<AuditConfig>,
+    /// Drills that are run by the clock, by name, in order.
+    pub drills: Vec<DrillConfig>,
+}
+
+/// A drill that is run by the clock.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DrillConfig {
+    /// Its name, which no audit has; its history lies in a folder of this name.
+    pub name: String,
+    /// The line at which its entry begins.
+    pub line: usize,
+    /// By what draws are made.
+    pub seed: u64,
+    /// Orders of the simulated platform.
+    pub orders: u64,
+    /// The faults; all where none is named.
+    pub kinds: Vec<FaultKind>,
+    /// Whether a breaker of its own is tried, too.
+    pub with_breaker: bool,
+    /// When it is run.
+    pub timing: Timing,
+    /// Below it lies the drill's own folder.
+    pub reports: PathBuf,
+    /// A run that takes longer is cut off.
+    pub timeout: Duration,
 }
 
 /// An audit that is run by the clock.

@@ -12,7 +12,7 @@ use super::form::{Fields, Form, Node};
 use super::problem::{Problem, shorten};
 use super::{
     Config, DetectionConfig, FORM, FileConfig, MAX_FILE_BYTES, Source, SourceConfig, archive,
-    audits, binlog, bootstrap, kafka,
+    audits, binlog, bootstrap, drills, kafka,
 };
 
 /// As many as schemas may name.
@@ -94,6 +94,7 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
         "detection",
         "sources",
         "audits",
+        "drills",
     ];
     if let Some(node) = form.require(&mut fields, "centinel", "\"config/1\"") {
         let stated = form.text("`centinel`", node)?;
@@ -113,9 +114,10 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
     };
     let schemas = folder(form, "schemas", Some("schemas"));
     let rules = folder(form, "rules", Some("sql-rules"));
-    // Who only audits reads no source and keeps no state.
-    let only_audits = fields.has("audits") && !fields.has("sources");
-    let state = match only_audits && !fields.has("state") {
+    // What is only run by the clock reads no source and keeps no state.
+    let has_scheduled = fields.has("audits") || fields.has("drills");
+    let only_scheduled = has_scheduled && !fields.has("sources");
+    let state = match only_scheduled && !fields.has("state") {
         true => Some(form.beside("state")),
         false => {
             let state = form.require(&mut fields, "state", "\"state\"");
@@ -131,7 +133,7 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
     let detection = fields
         .take("detection")
         .and_then(|node| detection(form, node));
-    let sources = match only_audits {
+    let sources = match only_scheduled {
         true => None,
         false => form.require(&mut fields, "sources", "{ … }, a table for each source"),
     };
@@ -139,6 +141,9 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
         .map(|node| sources_of(form, node))
         .unwrap_or_default();
     let audits = fields.take("audits").map(|node| audits::read(form, node));
+    let audits = audits.unwrap_or_default();
+    let drills = fields.take("drills");
+    let drills = drills.map(|node| drills::read(form, node, &audits));
     Some(Config {
         file: form.file().to_owned(),
         schemas: schemas?,
@@ -148,7 +153,8 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
         archive,
         detection: detection.unwrap_or_default(),
         sources,
-        audits: audits.unwrap_or_default(),
+        audits,
+        drills: drills.unwrap_or_default(),
     })
 }
 

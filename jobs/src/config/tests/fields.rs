@@ -152,6 +152,7 @@ fn every_field_is_read() {
             },
         ],
         audits: vec![nightly(), past()],
+        drills: Vec::new(),
     };
     let config = parse(EVERY_FIELD).unwrap();
     assert_eq!(config, expected);
