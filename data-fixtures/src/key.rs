@@ -81,6 +81,35 @@ impl KeyMaker {
 }
 
 impl Key {
+    /// The number of a copy of something that began at `at` (microseconds).
+    pub(crate) fn of_copy(number: u64, kind: KeyKind, ordinal: u16, at: i64) -> Key {
+        KeyMaker::new(KeyStyle::Drill, 0, number, at).key(kind, ordinal)
+    }
+
+    /// The same thing of another order or cash-out.
+    pub(crate) fn renumbered(self, number: u64) -> Key {
+        Key { number, ..self }
+    }
+
+    /// Another thing of the same kind and order.
+    pub(crate) fn sibling(self, ordinal: u16) -> Key {
+        Key { ordinal, ..self }
+    }
+
+    /// A thing of another kind of the same order.
+    pub(crate) fn other(self, kind: KeyKind, ordinal: u16) -> Key {
+        Key {
+            kind,
+            ordinal,
+            ..self
+        }
+    }
+
+    /// Which thing of its kind it is.
+    pub(crate) fn ordinal(self) -> u16 {
+        self.ordinal
+    }
+
     /// Which order (or cash-out, by the kind) this belongs to, counted from 0.
     pub fn number(&self) -> u64 {
         self.number

@@ -8,6 +8,7 @@
 
 pub mod auditor;
 mod cash_out;
+pub mod copy;
 mod fault;
 mod key;
 mod order;

@@ -13,6 +13,11 @@ macro_rules! words {
         pub enum $name { $($variant),+ }
 
         impl $name {
+            /// What the word stands for.
+            pub fn by_text(text: &str) -> Option<$name> {
+                [$($name::$variant),+].into_iter().find(|word| word.text() == text)
+            }
+
             /// The word as the column holds it.
             pub fn text(self) -> &'static str {
                 match self { $($name::$variant => $text),+ }
@@ -341,6 +346,30 @@ impl Row {
             | Row::EntryBooked(message)
             | Row::CashOutSent(message) => message.message_id,
         }
+    }
+
+    /// Changes every business number that it holds.
+    pub(crate) fn each_key(&mut self, mut change: impl FnMut(&mut Key)) {
+        let all = match self {
+            Row::Payment(row) => vec![&mut row.payment_no, &mut row.order_no],
+            Row::Refund(row) => vec![&mut row.refund_no, &mut row.order_no, &mut row.payment_no],
+            Row::Settlement(row) => [&mut row.settlement_no, &mut row.order_no]
+                .into_iter()
+                .chain(row.cash_out_no.as_mut())
+                .collect(),
+            Row::Bill(row) => vec![&mut row.bill_no, &mut row.order_no],
+            Row::Entry(row) => vec![&mut row.entry_no, &mut row.settlement_no],
+            Row::CashOut(row) => vec![&mut row.cash_out_no],
+            Row::PaymentCompleted(message)
+            | Row::RefundCompleted(message)
+            | Row::SettlementCompleted(message)
+            | Row::EntryBooked(message)
+            | Row::CashOutSent(message) => [&mut message.message_id, &mut message.subject]
+                .into_iter()
+                .chain(message.context.as_mut())
+                .collect(),
+        };
+        all.into_iter().for_each(&mut change);
     }
 
     /// The text of a column; `None` for a null and for a column that the table does not have.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use centinel_catalog::Catalog;
+use centinel_catalog::{Catalog, open_file};
 use centinel_engine::audit::Snapshot;
 
 use super::Probe;
@@ -40,14 +40,22 @@ fn unwritable(reports: &Path) -> Option<String> {
     (!writable).then(|| format!("reports cannot be written to {}", reports.display()))
 }
 
-/// Tries where the reports lie. What is played needs nothing else.
+/// Tries where the reports lie, and the logs that are copied.
 pub struct DrillProbe<'a>(pub &'a Config, pub &'a DrillConfig);
 
 impl Probe for DrillProbe<'_> {
     fn probe(&self) -> Vec<Problem> {
         let DrillProbe(config, drill) = self;
         let said = |problem| Problem::new(&config.file, drill.line, problem, WRITABLE);
-        unwritable(&drill.reports).map(said).into_iter().collect()
+        let mut problems: Vec<Problem> = unwritable(&drill.reports).map(said).into_iter().collect();
+        for path in &drill.input {
+            if let Err(error) = open_file(path) {
+                let problem = format!("{} cannot be opened: {error}", path.display());
+                let remedy = "correct `input`, or let the log be there before the first run";
+                problems.push(Problem::new(&config.file, drill.line, problem, remedy));
+            }
+        }
+        problems
     }
 }
 

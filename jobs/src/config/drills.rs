@@ -15,7 +15,8 @@ use super::{AuditConfig, DrillConfig, suggest};
 use crate::drill::{ORDERS, USUAL_ORDERS};
 use crate::schedule::{Missed, Timing};
 
-const FIELDS: [&str; 9] = [
+const FIELDS: [&str; 10] = [
+    "input",
     "seed",
     "orders",
     "kinds",
@@ -85,6 +86,16 @@ fn drill(
         let choices = [("catch-up", Missed::CatchUp), ("skip", Missed::Skip)];
         form.choice(&of("missed"), node, &choices)
     });
+    let input = match fields.take("input") {
+        Some(node) => texts(form, &of("input"), node, "[\"log.jsonl\"]"),
+        None => Vec::new(),
+    };
+    let simulated = ["seed", "orders"].map(|field| fields.place_of(field));
+    if let (false, Some(at)) = (input.is_empty(), simulated.into_iter().flatten().next()) {
+        let problem = format!("{what} simulates no platform: it copies `input`");
+        form.refuse(at, problem, "remove `seed` and `orders`, or `input`");
+    }
+    let input = input.iter().map(|path| form.beside(path)).collect();
     let seed = fields.take("seed");
     let seed = seed.and_then(|node| form.number(&of("seed"), node, 0..=i64::MAX as u64));
     let orders = fields.take("orders");
@@ -103,6 +114,7 @@ fn drill(
     Some(DrillConfig {
         name,
         line: form.line(at),
+        input,
         seed: seed.unwrap_or(1),
         orders: orders.unwrap_or(USUAL_ORDERS),
         kinds,

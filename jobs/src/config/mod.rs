@@ -65,6 +65,8 @@ pub struct DrillConfig {
     pub name: String,
     /// The line at which its entry begins.
     pub line: usize,
+    /// Change logs to copy; without any a platform is simulated.
+    pub input: Vec<PathBuf>,
     /// By what draws are made.
     pub seed: u64,
     /// Orders of the simulated platform.

@@ -32,9 +32,10 @@ use std::time::Instant;
 use centinel_model::{Timestamp, Verdict as Told};
 use centinel_rules::Rule;
 use clap::{Args, Subcommand};
-use data_fixtures::FaultKind;
+use data_fixtures::{DRILL_MARK, FaultKind};
 
 pub use outcome::FaultOutcome;
+pub use script::shown;
 pub use show::{Format, show, told};
 
 use crate::audit::wanted;
@@ -76,6 +77,10 @@ struct RunArguments {
     /// The configuration file, for its schemas and rules; nothing else of it is used
     #[arg(long, value_name = "FILE", conflicts_with_all = ["schemas", "rules"])]
     config: Option<PathBuf>,
+    /// Change logs, each line a JSON object, to copy instead of simulating a platform: copies of real orders with faults
+    /// in them, under numbers of a drill, play among the real ones
+    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with_all = ["seed", "orders"])]
+    input: Vec<PathBuf>,
     /// Equal seeds and orders give equal drills
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -121,6 +126,7 @@ impl RunArguments {
         let plan = Plan {
             name: None,
             folders: self.folders()?,
+            input: self.input.clone(),
             seed: self.seed,
             orders: self.orders,
             kinds: self.kind.clone(),
@@ -166,6 +172,8 @@ pub struct Plan {
     pub name: Option<String>,
     /// Whose rules are tried.
     pub folders: Folders,
+    /// Change logs to copy; without any a platform is simulated.
+    pub input: Vec<PathBuf>,
     /// By what draws are made.
     pub seed: u64,
     /// Orders of the simulated platform.
@@ -226,7 +234,10 @@ pub fn drill(plan: &Plan, stop: &AtomicBool) -> Result<Drilled, Failure> {
     let mut kinds = kinds.to_vec();
     kinds.sort_unstable();
     kinds.dedup();
-    let script = Script::simulated(plan.seed, plan.orders, &kinds);
+    let script = match plan.input.as_slice() {
+        [] => Script::simulated(plan.seed, plan.orders, &kinds),
+        files => Script::copied(files, &kinds).map_err(Failure::of)?,
+    };
     let played = play::play(&script, &catalog, &rules, plan.with_breaker, stop);
     let played = played.map_err(Failure::of)?;
     let mut drilled = conclude(plan, &script, &played, &rules);
@@ -276,7 +287,7 @@ fn conclude(plan: &Plan, script: &Script, played: &Played, rules: &[Arc<Rule>]) 
     });
     problems.extend(unplanted.map(|kind| {
         format!(
-            "{}: there was nothing to plant it in: give the drill more orders",
+            "{}: there was no order to plant it in: give the drill more of them",
             kind.name()
         )
     }));
@@ -300,9 +311,12 @@ fn conclude(plan: &Plan, script: &Script, played: &Played, rules: &[Arc<Rule>]) 
     let line = DrillLine {
         schema: history::SCHEMA.into(),
         name: plan.name.clone(),
-        input: "simulated".into(),
+        input: shown(&plan.input),
         seed: plan.seed,
-        orders: plan.orders,
+        orders: match plan.input.as_slice() {
+            [] => plan.orders,
+            _ => faults.len() as u64,
+        },
         lines: script.len() as u64,
         rules: rules.len() as u64,
         rules_version: version_of(rules),
@@ -335,10 +349,11 @@ fn false_alarms(script: &Script, played: &Played) -> u64 {
         let mut due = due.map(|due| &due.violation);
         due.any(|violation| violation.rule == rule && violation.key == *key)
     };
+    let of_drill = |key: &Vec<String>| key.iter().any(|part| part.starts_with(DRILL_MARK));
     let told = played.findings.iter();
     let confirmed = told.filter(|(_, known)| known.verdict == Told::Confirmed);
     confirmed
-        .filter(|((rule, key), _)| must(rule) && !planted(rule, key))
+        .filter(|((rule, key), _)| must(rule) && of_drill(key) && !planted(rule, key))
         .count() as u64
 }
 

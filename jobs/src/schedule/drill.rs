@@ -25,10 +25,7 @@ pub fn run(
     run_for: Option<Timestamp>,
     started_by: StartedBy,
 ) -> Result<u8, Status> {
-    let input = |_| match drill.with_breaker {
-        true => "a simulated platform, with a breaker".to_owned(),
-        false => "a simulated platform".to_owned(),
-    };
+    let input = |_| drill::shown(&drill.input);
     let begun = Begun::begin(Scheduled::Drill(drill), run_for, started_by, &input)?;
     let plan = Plan {
         name: Some(drill.name.clone()),
@@ -36,6 +33,7 @@ pub fn run(
             schemas: config.schemas.clone(),
             rules: config.rules.clone(),
         },
+        input: drill.input.clone(),
         seed: drill.seed,
         orders: drill.orders,
         kinds: drill.kinds.clone(),

@@ -10,6 +10,7 @@ fn what_a_drill_says_is_read_and_the_rest_is_as_usual() {
     let usual = DrillConfig {
         name: "weekly".to_owned(),
         line: 2,
+        input: Vec::new(),
         seed: 1,
         orders: 500,
         kinds: Vec::new(),
@@ -48,6 +49,9 @@ fn what_a_drill_says_is_read_and_the_rest_is_as_usual() {
         ..usual
     };
     assert_eq!(parse(&every_field).unwrap().drills, [expected]);
+    let copied = parse(&format!("{DRILL}input = [\"a.jsonl\", \"/b.jsonl\"]\n")).unwrap();
+    let files: [PathBuf; 2] = ["etc/a.jsonl".into(), "/b.jsonl".into()];
+    assert_eq!(copied.drills[0].input, files);
 }
 
 #[test]
@@ -60,6 +64,7 @@ fn mistakes_in_drills_are_told_with_their_line_and_remedy() {
         ("mon\"", "mon\"\norders = 5", 4, "`orders` of drill `weekly` cannot be 5", "from 60"),
         ("mon\"", "mon\"\nkinds = [\"duplicate-refnd\"]", 4, "there is no fault `duplicate-refnd`", "did you mean `duplicate-refund`?"),
         ("mon\"", "mon\"\nkinds = []", 4, "`kinds` of drill `weekly` names 0", "remove the line"),
+        ("mon\"", "mon\"\ninput = [\"a\"]\nseed = 2", 5, "it copies `input`", "remove `seed`"),
         ("mon\"", "mon\"\nwith_breaker = \"yes\"", 4, "`with_breaker` of drill `weekly` must be", "true"),
         ("mon\"", "mon\"\nsnapshot = \"lake\"", 4, "unknown field `snapshot` in drill `weekly`", "use one of"),
         ("mon\"\n", "mon\"\n[audits.weekly]\nsnapshot = \"lake\"\ncron = \"@daily\"\n", 2, "drill `weekly` has the name of an audit", "another name"),
