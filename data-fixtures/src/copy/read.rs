@@ -16,6 +16,9 @@ use crate::table::{Source, Table};
 /// More things of one kind than an order's numbers count.
 const MOST_OF_A_KIND: u16 = 80;
 
+/// Amounts beyond this, in fen, and rates beyond one are left alone: what faults and rules multiply must fit.
+const MOST_FEN: i64 = 1_000_000_000_000;
+
 /// The ordinal of the message that tells of a cash-out: above all others of its order.
 const OF_CASH_OUT: u16 = MOST_OF_A_KIND + 1;
 
@@ -330,7 +333,7 @@ impl Reader {
                 order_no: self.order_no(order, order_no),
                 merchant: self.merchant(&of("merchant_no")?),
                 kind: SettlementKind::by_text(&of("kind")?)?,
-                amount: map.get("amount")?.as_i64()?,
+                amount: whole(map.get("amount")?)?,
                 status: Status::by_text(&of("status")?)?,
                 cash_out_no: self.cash_out_no(order, of("cash_out_no"), began),
                 settled_at: moment("settled_at"),
@@ -341,7 +344,7 @@ impl Reader {
                 order_no: self.order_no(order, order_no),
                 merchant: self.merchant(&of("merchant_no")?),
                 fee_base: fen(map.get("fee_base")?)?,
-                fee_rate: scaled(map.get("fee_rate")?, 6)?,
+                fee_rate: rate(map.get("fee_rate")?)?,
                 fee: fen(map.get("fee")?)?,
                 status: Status::by_text(&of("status")?)?,
                 updated_at: moment("updated_at")?,
@@ -352,7 +355,7 @@ impl Reader {
                 account: self.account(&of("account_no")?)?,
                 account_type: AccountType::by_text(&of("account_type")?)?,
                 direction: Direction::by_text(&of("direction")?)?,
-                amount: map.get("amount")?.as_i64()?,
+                amount: whole(map.get("amount")?)?,
                 status: Status::by_text(&of("status")?)?,
                 booked_at: moment("booked_at")?,
                 updated_at: moment("updated_at")?,
@@ -377,7 +380,7 @@ impl Reader {
                 message_id,
                 subject: name(self, KeyKind::Settlement, "settlement_no")?,
                 context: Some(self.order_no(order, order_no)),
-                amount: map.get("amount")?.as_i64()?,
+                amount: whole(map.get("amount")?)?,
                 detail: Detail::None,
                 published_at: moment("published_at")?,
             }),
@@ -385,7 +388,7 @@ impl Reader {
                 message_id,
                 subject: name(self, KeyKind::Entry, "entry_no")?,
                 context: Some(name(self, KeyKind::Settlement, "settlement_no")?),
-                amount: map.get("amount")?.as_i64()?,
+                amount: whole(map.get("amount")?)?,
                 detail: Detail::None,
                 published_at: moment("published_at")?,
             }),
@@ -418,7 +421,17 @@ fn time(value: &Value) -> Option<i64> {
 }
 
 fn fen(yuan: &Value) -> Option<i64> {
-    scaled(yuan, 2)
+    scaled(yuan, 2).filter(|fen| fen.unsigned_abs() <= MOST_FEN.unsigned_abs())
+}
+
+fn whole(fen: &Value) -> Option<i64> {
+    fen.as_i64()
+        .filter(|fen| fen.unsigned_abs() <= MOST_FEN.unsigned_abs())
+}
+
+/// In millionths.
+fn rate(value: &Value) -> Option<i64> {
+    scaled(value, 6).filter(|rate| (0..=1_000_000).contains(rate))
 }
 
 /// A decimal, as text or as a plain number, times ten to this power; nothing where digits would be lost.

@@ -40,7 +40,7 @@ pub struct Begun {
     /// Nobody else runs the same.
     _alone: File,
     /// For everything that waits in files.
-    _temporary: TempDir,
+    temporary: TempDir,
 }
 
 impl Begun {
@@ -82,7 +82,7 @@ impl Begun {
             input,
             ending: Arc::new(AtomicBool::new(false)),
             _alone: alone,
-            _temporary: temporary,
+            temporary: temporary,
         };
         begun.watch(&stop, scheduled.timeout());
         Ok(begun)
@@ -113,7 +113,7 @@ impl Begun {
     /// Ends the process when the run is stopped or takes too long: what judges cannot be interrupted.
     fn watch(&self, stop: &Arc<AtomicBool>, timeout: Duration) {
         let (stop, ending) = (Arc::clone(stop), Arc::clone(&self.ending));
-        let (folder, temporary) = (self.folder.clone(), self._temporary.path().to_owned());
+        let (folder, temporary) = (self.folder.clone(), self.temporary.path().to_owned());
         let (id, began) = (self.id.clone(), self.began);
         let limit = StdDuration::from_micros(timeout.0.max(0).unsigned_abs());
         std::thread::spawn(move || {
