@@ -197,7 +197,7 @@ impl Order {
             }
         }
         let settlements = self.settlements();
-        let settled = |kind| {
+        let settled = |kind: SettlementKind| {
             let of_kind = settlements.iter().filter(|row| row.kind == kind);
             of_kind.filter(|row| row.status == Status::Settled).count()
         };

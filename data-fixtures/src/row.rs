@@ -376,10 +376,8 @@ impl Row {
     pub fn text(&self, column: &str) -> Option<String> {
         let mut values = Vec::new();
         self.values(&mut values);
-        let columns = self.table().columns().iter().zip(values);
-        let (_, value) = columns
-            .into_iter()
-            .find(|(known, _)| known.name == column)?;
+        let mut columns = self.table().columns().iter().zip(values);
+        let (_, value) = columns.find(|(known, _)| known.name == column)?;
         let text = crate::text::to_text(|out| value.push_text(out, TimeStyle::Rfc3339));
         (value != Value::Null).then_some(text)
     }

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use centinel_model::{Timestamp, Verdict as Told};
+use centinel_model::Verdict as Told;
 use centinel_rules::Rule;
 use clap::{Args, Subcommand};
 use data_fixtures::{DRILL_MARK, FaultKind};

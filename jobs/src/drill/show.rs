@@ -156,7 +156,7 @@ fn columns(drilled: &Drilled) -> Vec<String> {
     let widths: Vec<usize> = (0..used).map(width).collect();
     rows.iter()
         .map(|row| {
-            let cells = row.iter().zip(&widths).enumerate();
+            let cells = row.iter().zip(widths.iter().copied()).enumerate();
             let cells = cells.map(|(column, (cell, width))| match column {
                 0..4 => format!("{cell:<width$}"),
                 _ => format!("{cell:>width$}"),
