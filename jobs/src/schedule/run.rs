@@ -154,6 +154,7 @@ impl ThisRun<'_> {
         let mut report = report.map_err(Failure::engine)?;
         if let Some(limits) = limits {
             let past: Vec<&[TableFigures]> = self
+                .begun
                 .history
                 .finished()
                 .map(|(_, result)| result.tables.as_slice())
