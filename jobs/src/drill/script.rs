@@ -40,7 +40,7 @@ impl Script {
             key_style: KeyStyle::Drill,
             orders_per_second: orders.div_ceil(SECONDS_OF_ORDERS).max(1),
             merchants: 40,
-            cash_out_every: 600 * SECOND,
+            cash_out_every: 1_200 * SECOND,
             tail: 400 * SECOND,
             faults: faults.to_vec(),
             ..SimulationParameters::default()

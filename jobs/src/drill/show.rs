@@ -146,7 +146,10 @@ fn columns(drilled: &Drilled) -> Vec<String> {
             span(fault.took_ms),
             span(fault.due_ms),
             fault.at_risk.clone().unwrap_or_else(dash),
-            of(fault.breaker.as_ref().map(|breaker| &breaker.held)),
+            match &fault.breaker {
+                Some(breaker) if breaker.trips.is_empty() => "no trip".to_owned(),
+                breaker => of(breaker.as_ref().map(|breaker| &breaker.held)),
+            },
             of(fault.breaker.as_ref().map(|breaker| &breaker.leaked)),
         ]);
     }

@@ -67,6 +67,7 @@ impl Begun {
             run_for: run_for.to_string(),
             started_by,
             input: input.clone(),
+            drill: matches!(scheduled, Scheduled::Drill(_)),
         });
         add(&folder, began_at, line)
             .map_err(|error| failed("the history cannot be kept", error))?;

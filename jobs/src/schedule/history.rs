@@ -88,8 +88,11 @@ pub struct Began {
     pub run_for: String,
     /// Who began it.
     pub started_by: StartedBy,
-    /// What is audited.
+    /// What is audited, or drilled.
     pub input: String,
+    /// Whether it is a drill, of which nothing is real.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drill: bool,
 }
 
 /// The end of a run.
@@ -289,6 +292,7 @@ mod tests {
             run_for: run_for.into(),
             started_by,
             input: "snapshot".into(),
+            drill: false,
         })
     }
 

@@ -20,8 +20,12 @@ pub fn list(config: &Config) -> Result<Status, Status> {
         let (name, timing) = (scheduled.name(), scheduled.timing());
         let next = timing.cron.next_after(now, timing.zone);
         let next = next.map_or("never".to_owned(), |next| local(next, timing));
+        let mark = match scheduled {
+            Scheduled::Audit(_) => "",
+            Scheduled::Drill(_) => "drill ",
+        };
         printer.line(format_args!(
-            "{name}: next {next} ({}, {})",
+            "{mark}{name}: next {next} ({}, {})",
             timing.cron, timing.zone
         ));
         match History::read(&scheduled.folder()) {

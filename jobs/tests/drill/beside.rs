@@ -109,6 +109,7 @@ fn a_scheduled_drill_leaves_no_trace_among_what_is_real() {
     assert_eq!(text(&ended[0]["drill"], "told"), "42 of 42 faults detected");
     let drills = place.history("reports/weekly");
     assert_eq!(text(&drills[0], "name"), "weekly");
+    assert!(history().contains("\"event\":\"began\"") && history().contains("\"drill\":true"));
     assert!(number(&drills[0]["breaker"]["held"], "requests") > 0);
     let faults = std::fs::read_to_string(place.path("reports/weekly/faults.jsonl")).unwrap();
     let faults = lines(&faults);
@@ -120,7 +121,7 @@ fn a_scheduled_drill_leaves_no_trace_among_what_is_real() {
     );
     assert_eq!(status, 0);
     assert!(
-        list.contains("weekly: next ") && list.contains("42 of 42 faults detected"),
+        list.contains("drill weekly: next ") && list.contains("42 of 42 faults detected"),
         "{list}"
     );
 
