@@ -302,3 +302,228 @@ fn milliseconds(from: i64, to: i64) -> i64 {
 pub fn seconds(milliseconds: i64) -> String {
     format!("{}.{} s", milliseconds / 1_000, milliseconds % 1_000 / 100)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use data_fixtures::FaultKind;
+
+    use super::super::script::Script;
+    use super::*;
+
+    const RULE: &str = "refunded-not-above-paid";
+
+    /// A refund that was made twice, which several rules see.
+    fn course() -> Course {
+        let mut script = Script::simulated(1, 60, &[FaultKind::DuplicateRefund]);
+        script.courses.remove(0)
+    }
+
+    /// What must be found, just in time.
+    fn found(course: &Course) -> Findings {
+        let of = |due: &Due| {
+            let violation = &due.violation;
+            let known = Known {
+                verdict: Told::Confirmed,
+                confirmed_at: Some(Timestamp(due.due + 400_000)),
+                read_before: Timestamp(due.due - 600_000),
+                amount: Some(yuan(violation.amount.abs())),
+                hint: None,
+            };
+            ((violation.rule.to_owned(), violation.key.clone()), known)
+        };
+        course.expected.iter().map(of).collect()
+    }
+
+    /// Of these rules one trips.
+    fn rules(course: &Course) -> Vec<(String, bool)> {
+        let names = course.expected.iter().map(|due| due.violation.rule);
+        names.map(|name| (name.to_owned(), name == RULE)).collect()
+    }
+
+    fn judged(course: &Course, findings: &Findings, breaker: Option<&BreakerSeen>) -> FaultOutcome {
+        let rules = rules(course);
+        let seen = Seen {
+            findings,
+            rules: &rules,
+            breaker,
+        };
+        judge(course, &seen)
+    }
+
+    fn known<'a>(course: &Course, findings: &'a mut Findings) -> &'a mut Known {
+        let due = course
+            .expected
+            .iter()
+            .find(|due| due.violation.rule == RULE)
+            .unwrap();
+        let name = (RULE.to_owned(), due.violation.key.clone());
+        findings.get_mut(&name).unwrap()
+    }
+
+    #[test]
+    fn a_fault_is_detected_when_every_rule_finds_it_in_time_with_its_money() {
+        let course = course();
+        let whole = found(&course);
+        let outcome = judged(&course, &whole, None);
+        assert_eq!(
+            (outcome.verdict, &outcome.problems),
+            (Verdict::Detected, &vec![])
+        );
+        assert_eq!(outcome.took_ms, outcome.due_ms.map(|due| due + 400));
+        type Change = fn(&mut Known);
+        let table: [(Change, Verdict, &str); 5] = [
+            (
+                |known| known.read_before = Timestamp(i64::MAX),
+                Verdict::Incomplete,
+                "had to be after",
+            ),
+            (
+                |known| known.amount = Some("0.01".into()),
+                Verdict::Incomplete,
+                "tells 0.01 at risk",
+            ),
+            (
+                |known| known.amount = None,
+                Verdict::Incomplete,
+                "tells no amount at risk",
+            ),
+            (
+                |known| known.verdict = Told::Recovered,
+                Verdict::Incomplete,
+                "and did not",
+            ),
+            (
+                |known| known.verdict = Told::Undetermined,
+                Verdict::CouldNotJudge,
+                "could not judge it",
+            ),
+        ];
+        for (change, verdict, problem) in table {
+            let mut findings = whole.clone();
+            change(known(&course, &mut findings));
+            let outcome = judged(&course, &findings, None);
+            assert_eq!(outcome.verdict, verdict, "{problem}");
+            assert!(
+                matches!(&outcome.problems[..], [told] if told.contains(problem)),
+                "{problem}: {:?}",
+                outcome.problems
+            );
+        }
+        let nothing = judged(&course, &Findings::new(), None);
+        assert_eq!((nothing.verdict, nothing.rule), (Verdict::Unnoticed, None));
+    }
+
+    /// The trip of the rule, and two refunds of the order: one before it, one after.
+    fn breaker(course: &Course) -> BreakerSeen {
+        let due = course
+            .expected
+            .iter()
+            .find(|due| due.violation.rule == RULE)
+            .unwrap();
+        let ask = |at, id: &str, fen| Ask {
+            at,
+            point: Point::Refund,
+            id: id.into(),
+            order_no: course.planted.key.text(),
+            merchant_no: "M".into(),
+            business_code: "B".into(),
+            cash_out_no: None,
+            fen,
+        };
+        let since = course
+            .expected
+            .iter()
+            .map(|due| due.broken_at)
+            .min()
+            .unwrap();
+        let other = Ask {
+            order_no: "another".into(),
+            ..ask(due.due + 2, "c", 9)
+        };
+        let answer = |ask, trips, held| Answered {
+            ask,
+            trips,
+            held: Some(held),
+        };
+        BreakerSeen {
+            asks: vec![ask(since, "a", 150), ask(due.due + 1, "b", 275), other],
+            answers: vec![answer(0, 0, false), answer(1, 1, true), answer(2, 1, false)],
+            trips: vec![SetTrip {
+                rule: RULE.into(),
+                key: due.violation.key.clone(),
+                by: "order".into(),
+                scope: course.planted.key.text(),
+                points: vec![Point::Refund],
+                at: due.due,
+                problem: None,
+            }],
+        }
+    }
+
+    #[test]
+    fn what_a_trip_covers_is_held_from_then_on_and_nothing_else() {
+        let course = course();
+        let findings = found(&course);
+        let whole = breaker(&course);
+        let outcome = judged(&course, &findings, Some(&whole));
+        assert_eq!(
+            (outcome.verdict, &outcome.problems),
+            (Verdict::Detected, &vec![])
+        );
+        let did = outcome.breaker.unwrap();
+        assert_eq!(
+            (did.held, did.leaked),
+            (Moved::of(1, 275), Moved::of(1, 150))
+        );
+        type Change = fn(&mut BreakerSeen);
+        let table: [(Change, Verdict, &str); 6] = [
+            (
+                |seen| seen.answers[1].held = Some(false),
+                Verdict::Incomplete,
+                "decided 1 questions",
+            ),
+            (
+                |seen| seen.answers[0].held = Some(true),
+                Verdict::Incomplete,
+                "decided 1 questions",
+            ),
+            (
+                |seen| seen.answers[1].held = None,
+                Verdict::CouldNotJudge,
+                "without an answer",
+            ),
+            (
+                |seen| seen.trips.clear(),
+                Verdict::Incomplete,
+                "the breaker was not tripped",
+            ),
+            (
+                |seen| seen.trips[0].problem = Some("too much".into()),
+                Verdict::Incomplete,
+                "but: too much",
+            ),
+            (
+                |seen| seen.trips[0].points = vec![Point::CashOut],
+                Verdict::Detected,
+                "",
+            ),
+        ];
+        for (change, verdict, problem) in table {
+            let mut seen = whole.clone();
+            change(&mut seen);
+            let outcome = judged(&course, &findings, Some(&seen));
+            assert_eq!(
+                outcome.verdict, verdict,
+                "{problem}: {:?}",
+                outcome.problems
+            );
+            let told = outcome.problems.iter().any(|told| told.contains(problem));
+            assert!(
+                told || problem.is_empty(),
+                "{problem}: {:?}",
+                outcome.problems
+            );
+        }
+    }
+}
