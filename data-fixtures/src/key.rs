@@ -11,7 +11,13 @@ pub enum KeyStyle {
     TimeOrdered,
     /// 32 hexadecimal digits in no order.
     Random,
+    /// As by time, behind a mark that no number of a platform has: `DRILL-2026112208000000001234`. Merchants and
+    /// business codes have it, too.
+    Drill,
 }
+
+/// What every number of a drill begins with.
+pub const DRILL_MARK: &str = "DRILL-";
 
 /// What a business number names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,7 +56,9 @@ impl KeyMaker {
     /// Numbers of the `number`-th order or cash-out, which began at `at` (microseconds).
     pub fn new(style: KeyStyle, seed: u64, number: u64, at: i64) -> KeyMaker {
         let stamp = match style {
-            KeyStyle::TimeOrdered => u32::try_from(at.div_euclid(SECOND)).unwrap_or(u32::MAX),
+            KeyStyle::TimeOrdered | KeyStyle::Drill => {
+                u32::try_from(at.div_euclid(SECOND)).unwrap_or(u32::MAX)
+            }
             KeyStyle::Random => mix(seed) as u32,
         };
         KeyMaker {
@@ -73,6 +81,35 @@ impl KeyMaker {
 }
 
 impl Key {
+    /// The number of a copy of something that began at `at` (microseconds).
+    pub(crate) fn of_copy(number: u64, kind: KeyKind, ordinal: u16, at: i64) -> Key {
+        KeyMaker::new(KeyStyle::Drill, 0, number, at).key(kind, ordinal)
+    }
+
+    /// The same thing of another order or cash-out.
+    pub(crate) fn renumbered(self, number: u64) -> Key {
+        Key { number, ..self }
+    }
+
+    /// Another thing of the same kind and order.
+    pub(crate) fn sibling(self, ordinal: u16) -> Key {
+        Key { ordinal, ..self }
+    }
+
+    /// A thing of another kind of the same order.
+    pub(crate) fn other(self, kind: KeyKind, ordinal: u16) -> Key {
+        Key {
+            kind,
+            ordinal,
+            ..self
+        }
+    }
+
+    /// Which thing of its kind it is.
+    pub(crate) fn ordinal(self) -> u16 {
+        self.ordinal
+    }
+
     /// Which order (or cash-out, by the kind) this belongs to, counted from 0.
     pub fn number(&self) -> u64 {
         self.number
@@ -83,6 +120,10 @@ impl Key {
         match self.style {
             KeyStyle::TimeOrdered => self.push_time_ordered(out),
             KeyStyle::Random => self.push_random(out),
+            KeyStyle::Drill => {
+                out.extend_from_slice(DRILL_MARK.as_bytes());
+                self.push_time_ordered(out);
+            }
         }
     }
 

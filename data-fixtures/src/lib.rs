@@ -8,6 +8,7 @@
 
 pub mod auditor;
 mod cash_out;
+pub mod copy;
 mod fault;
 mod key;
 mod order;
@@ -18,12 +19,13 @@ mod row;
 mod simulation;
 mod table;
 mod text;
+pub mod timeline;
 pub mod trouble;
 pub mod truth;
 pub mod write;
 
 pub use fault::{FaultKind, LossClass};
-pub use key::{Key, KeyKind, KeyStyle};
+pub use key::{DRILL_MARK, Key, KeyKind, KeyStyle};
 pub use parameters::SimulationParameters;
 pub use random::Draw;
 pub use record::{Change, Delivered, Event, Record};

@@ -1,10 +1,10 @@
 //! The life of one order, written down as the transactions that the platform will commit.
 
 use crate::fault::FaultKind;
-use crate::key::{Key, KeyKind, KeyMaker};
+use crate::key::{Key, KeyKind, KeyMaker, KeyStyle};
 use crate::parameters::SimulationParameters;
 use crate::random::Draw;
-use crate::row::{Channel, Detail, Message, Payment, Row};
+use crate::row::{Channel, DRILL_MERCHANT, Detail, Message, Payment, Row};
 use crate::table::Table;
 use crate::text::SECOND;
 
@@ -71,6 +71,10 @@ pub(crate) fn script(
     let merchant = draw
         .below(u64::from(parameters.merchants))
         .min(draw.below(u64::from(parameters.merchants))) as u32;
+    let merchant = match parameters.key_style {
+        KeyStyle::Drill => merchant | DRILL_MERCHANT,
+        _ => merchant,
+    };
     let channel = match (fault, draw.below(100)) {
         (Some(fault), _) if fault.needs_voucher() => Channel::Voucher,
         (_, 0..45) => Channel::Wx,

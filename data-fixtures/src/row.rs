@@ -13,6 +13,11 @@ macro_rules! words {
         pub enum $name { $($variant),+ }
 
         impl $name {
+            /// What the word stands for.
+            pub fn by_text(text: &str) -> Option<$name> {
+                [$($name::$variant),+].into_iter().find(|word| word.text() == text)
+            }
+
             /// The word as the column holds it.
             pub fn text(self) -> &'static str {
                 match self { $($name::$variant => $text),+ }
@@ -261,12 +266,21 @@ fn yuan(fen: i64) -> Value {
     }
 }
 
-fn merchant_no(merchant: u32) -> Value {
+/// Merchants of a drill have this bit; their numbers and business codes bear its mark.
+pub(crate) const DRILL_MERCHANT: u32 = 1 << 31;
+
+/// A merchant's number behind one of two prefixes, the second for merchants of a drill.
+fn merchant_behind([prefix, of_drill]: [&'static str; 2], merchant: u32) -> Value {
+    let is_drill = merchant & DRILL_MERCHANT != 0;
     Value::Numbered {
-        prefix: "M",
-        number: u64::from(merchant),
+        prefix: if is_drill { of_drill } else { prefix },
+        number: u64::from(merchant & !DRILL_MERCHANT),
         width: 8,
     }
+}
+
+fn merchant_no(merchant: u32) -> Value {
+    merchant_behind(["M", "DRILL-M"], merchant)
 }
 
 fn time(micros: Option<i64>) -> Value {
@@ -289,7 +303,7 @@ impl Account {
             Account::Clearing(Channel::Card) => Value::Text("CLR-CARD"),
             Account::Clearing(Channel::Voucher) => Value::Text("CLR-VOUCHER"),
             Account::Clearing(Channel::Cash) => Value::Text("CLR-CASH"),
-            Account::MerchantPayable(merchant) => digits("MP-M", u64::from(merchant), 8),
+            Account::MerchantPayable(merchant) => merchant_behind(["MP-M", "MP-DRILL-M"], merchant),
         }
     }
 
@@ -334,6 +348,40 @@ impl Row {
         }
     }
 
+    /// Changes every business number that it holds.
+    pub(crate) fn each_key(&mut self, mut change: impl FnMut(&mut Key)) {
+        let all = match self {
+            Row::Payment(row) => vec![&mut row.payment_no, &mut row.order_no],
+            Row::Refund(row) => vec![&mut row.refund_no, &mut row.order_no, &mut row.payment_no],
+            Row::Settlement(row) => [&mut row.settlement_no, &mut row.order_no]
+                .into_iter()
+                .chain(row.cash_out_no.as_mut())
+                .collect(),
+            Row::Bill(row) => vec![&mut row.bill_no, &mut row.order_no],
+            Row::Entry(row) => vec![&mut row.entry_no, &mut row.settlement_no],
+            Row::CashOut(row) => vec![&mut row.cash_out_no],
+            Row::PaymentCompleted(message)
+            | Row::RefundCompleted(message)
+            | Row::SettlementCompleted(message)
+            | Row::EntryBooked(message)
+            | Row::CashOutSent(message) => [&mut message.message_id, &mut message.subject]
+                .into_iter()
+                .chain(message.context.as_mut())
+                .collect(),
+        };
+        all.into_iter().for_each(&mut change);
+    }
+
+    /// The text of a column; `None` for a null and for a column that the table does not have.
+    pub fn text(&self, column: &str) -> Option<String> {
+        let mut values = Vec::new();
+        self.values(&mut values);
+        let mut columns = self.table().columns().iter().zip(values);
+        let (_, value) = columns.find(|(known, _)| known.name == column)?;
+        let text = crate::text::to_text(|out| value.push_text(out, TimeStyle::Rfc3339));
+        (value != Value::Null).then_some(text)
+    }
+
     /// Fills `out` with the values of [`Table::columns`], in that order.
     pub fn values(&self, out: &mut Vec<Value>) {
         out.clear();
@@ -357,13 +405,27 @@ impl Row {
 }
 
 const BUSINESS_CODES: [&str; 4] = ["MARKET", "GROCERY", "TRAVEL", "DIGITAL"];
+const DRILL_BUSINESS_CODES: [&str; 4] = [
+    "DRILL-MARKET",
+    "DRILL-GROCERY",
+    "DRILL-TRAVEL",
+    "DRILL-DIGITAL",
+];
+
+fn business_code(merchant: u32) -> &'static str {
+    let codes = match merchant & DRILL_MERCHANT {
+        0 => BUSINESS_CODES,
+        _ => DRILL_BUSINESS_CODES,
+    };
+    codes[(merchant & !DRILL_MERCHANT) as usize % codes.len()]
+}
 
 fn payment_values(row: &Payment, out: &mut Vec<Value>) {
     out.extend([
         Value::Key(row.payment_no),
         Value::Key(row.order_no),
         merchant_no(row.merchant),
-        Value::Text(BUSINESS_CODES[row.merchant as usize % BUSINESS_CODES.len()]),
+        Value::Text(business_code(row.merchant)),
         Value::Text(row.channel.text()),
         yuan(row.amount),
         Value::Text(row.status.text()),

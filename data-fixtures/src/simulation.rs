@@ -11,7 +11,7 @@ use crate::order::{self, Planned};
 use crate::parameters::SimulationParameters;
 use crate::random::{Draw, mix};
 use crate::record::{Change, Delivered, Event, Record};
-use crate::row::Row;
+use crate::row::{DRILL_MERCHANT, Row};
 use crate::table::Source;
 use crate::text::SECOND;
 
@@ -217,7 +217,8 @@ impl Simulation {
         };
         self.clock = planned.at;
         if let (true, Row::Settlement(row)) = (planned.pools, planned.changes[0].after) {
-            self.pools[row.merchant as usize].rows.push(row);
+            let pool = (row.merchant & !DRILL_MERCHANT) as usize;
+            self.pools[pool].rows.push(row);
         }
         let source = planned.changes[0].after.table().source();
         let arrival = self.arrival(source, planned.at);

@@ -75,7 +75,7 @@ impl Truth {
 }
 
 /// The order that a row belongs to, by its number.
-fn order_number(row: &Row) -> Option<u64> {
+pub(crate) fn order_number(row: &Row) -> Option<u64> {
     match row {
         Row::CashOut(_) | Row::CashOutSent(_) => None,
         other => Some(other.primary_key().number()),
@@ -83,7 +83,7 @@ fn order_number(row: &Row) -> Option<u64> {
 }
 
 /// The cash-out that a row belongs to.
-fn cash_out_no(row: &Row) -> Option<Key> {
+pub(crate) fn cash_out_no(row: &Row) -> Option<Key> {
     match row {
         Row::CashOut(row) => Some(row.cash_out_no),
         Row::CashOutSent(message) => Some(message.subject),

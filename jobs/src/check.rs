@@ -16,7 +16,7 @@ use centinel_source::{check_binlog, check_kafka};
 use clap::Args;
 
 use archive::ArchiveProbe;
-use audits::AuditProbe;
+use audits::{AuditProbe, DrillProbe};
 use bootstrap::BootstrapProbe;
 use breaker::{BreakerProbe, ReportProbe};
 
@@ -64,7 +64,7 @@ impl CheckArguments {
             false => folders.load()?,
         };
         let names: Vec<&str> = catalog.sources.iter().map(String::as_str).collect();
-        // Who only audits reads no source.
+        // What is only run by the clock reads no source.
         let mut problems = match config.sources.is_empty() {
             true => Vec::new(),
             false => check_against(&config, &names),
@@ -119,6 +119,11 @@ impl CheckArguments {
         for audit in &config.audits {
             let found = AuditProbe(&config, audit).probe();
             let name = format!("audit {}", audit.name);
+            status = status.max(tell(&mut printer, &name, "be run", &found));
+        }
+        for drill in &config.drills {
+            let found = DrillProbe(&config, drill).probe();
+            let name = format!("drill {}", drill.name);
             status = status.max(tell(&mut printer, &name, "be run", &found));
         }
         Ok(printer.finish(status))

@@ -10,9 +10,11 @@ mod check;
 mod config;
 mod detect;
 mod detection;
+mod drill;
 mod exit;
 mod folders;
 mod heartbeats;
+mod lines;
 mod plan;
 mod printer;
 mod reload;
@@ -55,7 +57,10 @@ enum Job {
     Audit(audit::AuditArguments),
     /// Lists the changes made by hand that detection told: who, when, what, and what their checkpoints say
     Changes(changes::ChangesArguments),
-    /// Runs the audits that the configuration file declares when they are due, and keeps their reports and history
+    /// Plants faults where nothing is real and says of each whether it was noticed, how soon, and what was held
+    Drill(drill::DrillArguments),
+    /// Runs the audits and drills that the configuration file declares when they are due, and keeps their reports and
+    /// history
     Schedule(schedule::ScheduleArguments),
     /// Serves the fund circuit breaker, makes its first admin, verifies its audit log
     Breaker(breaker::BreakerArguments),
@@ -77,6 +82,7 @@ fn main() -> ExitCode {
         Job::Heartbeats(arguments) => heartbeats::run(&arguments),
         Job::Audit(arguments) => audit::run(&arguments),
         Job::Changes(arguments) => changes::run(&arguments),
+        Job::Drill(arguments) => drill::run(&arguments),
         Job::Schedule(arguments) => schedule::run(&arguments),
         Job::Breaker(arguments) => breaker::run(&arguments),
         Job::Repair(arguments) => repair::run(&arguments),

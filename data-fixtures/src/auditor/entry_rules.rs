@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::auditor::Findings;
 use crate::auditor::ledger::{Booked, Order};
-use crate::row::{AccountType, Direction, Entry, Settlement, SettlementKind, Status};
+use crate::row::{AccountType, Direction, Entry, Row, Settlement, SettlementKind, Status};
 use crate::table::Table::{AccountingEntry, Payment, Settlement as SettlementTable};
 
 pub(super) fn check(order: &Order, findings: &mut Findings) {
@@ -92,7 +92,9 @@ fn repetition(order: &Order, settlement: &Settlement, entries: &[&Entry], findin
 
 fn account(order: &Order, settlement: &Settlement, entry: &Entry, findings: &mut Findings) {
     let right = match entry.account_type {
-        AccountType::MerchantPayable => Some(format!("MP-M{:08}", settlement.merchant)),
+        AccountType::MerchantPayable => Row::Settlement(*settlement)
+            .text("merchant_no")
+            .map(|merchant| format!("MP-{merchant}")),
         AccountType::Clearing => order
             .paid()
             .map(|row| row.channel.text())

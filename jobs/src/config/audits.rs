@@ -169,12 +169,12 @@ fn audit(form: &mut Form, name: Spanned<DeString>, node: Node) -> Option<AuditCo
     })
 }
 
-fn is_folder_name(name: &str) -> bool {
+pub(super) fn is_folder_name(name: &str) -> bool {
     let right = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
     !name.is_empty() && name.len() <= 64 && name.bytes().all(right)
 }
 
-fn zone(form: &mut Form, what: &str, node: Node) -> Option<Tz> {
+pub(super) fn zone(form: &mut Form, what: &str, node: Node) -> Option<Tz> {
     let Placed { value, at } = form.text(what, node)?;
     match value.parse::<Tz>() {
         Ok(zone) => Some(zone),
@@ -191,7 +191,7 @@ fn zone(form: &mut Form, what: &str, node: Node) -> Option<Tz> {
     }
 }
 
-fn cron_of(form: &mut Form, what: &str, node: Node) -> Option<Cron> {
+pub(super) fn cron_of(form: &mut Form, what: &str, node: Node) -> Option<Cron> {
     let Placed { value, at } = form.text(what, node)?;
     match Cron::parse(&value) {
         Ok(cron) => Some(cron),
@@ -275,7 +275,7 @@ fn place(form: &mut Form, what: &str, node: Node) -> Option<Place> {
     Some(place)
 }
 
-fn texts(form: &mut Form, what: &str, node: Node, example: &str) -> Vec<String> {
+pub(super) fn texts(form: &mut Form, what: &str, node: Node, example: &str) -> Vec<String> {
     let at = node.span().start;
     let Some(items) = form.list(what, node, example) else {
         return Vec::new();

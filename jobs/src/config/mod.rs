@@ -9,6 +9,7 @@ mod audits;
 mod binlog;
 mod bootstrap;
 mod breaker;
+mod drills;
 mod form;
 mod kafka;
 mod problem;
@@ -20,6 +21,7 @@ mod tests;
 use std::path::PathBuf;
 
 use centinel_model::{Duration, Severity, Timestamp};
+use data_fixtures::FaultKind;
 
 pub use against::check_against;
 pub use problem::{Problem, suggest};
@@ -53,6 +55,8 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// Audits that are run by the clock, by name, in order.
     pub audits: Vec<AuditConfig>,
+    /// Drills that are run by the clock, by name, in order.
+    pub drills: Vec<DrillConfig>,
     /// The circuit breaker that is served by this file.
     pub breaker: Option<BreakerConfig>,
     /// The circuit breaker that detection tells what it finds.
@@ -83,6 +87,31 @@ pub struct BreakerReportConfig {
     pub deadline: Duration,
     /// Whether it is told what is only suspected.
     pub suspicions: bool,
+}
+
+/// A drill that is run by the clock.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DrillConfig {
+    /// Its name, which no audit has; its history lies in a folder of this name.
+    pub name: String,
+    /// The line at which its entry begins.
+    pub line: usize,
+    /// Change logs to copy; without any a platform is simulated.
+    pub input: Vec<PathBuf>,
+    /// By what draws are made.
+    pub seed: u64,
+    /// Orders of the simulated platform.
+    pub orders: u64,
+    /// The faults; all where none is named.
+    pub kinds: Vec<FaultKind>,
+    /// Whether a breaker of its own is tried, too.
+    pub with_breaker: bool,
+    /// When it is run.
+    pub timing: Timing,
+    /// Below it lies the drill's own folder.
+    pub reports: PathBuf,
+    /// A run that takes longer is cut off.
+    pub timeout: Duration,
 }
 
 /// An audit that is run by the clock.

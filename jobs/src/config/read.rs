@@ -12,7 +12,7 @@ use super::form::{Fields, Form, Node};
 use super::problem::{Problem, shorten};
 use super::{
     BreakerConfig, Config, DetectionConfig, FORM, FileConfig, MAX_FILE_BYTES, Source, SourceConfig,
-    archive, audits, binlog, bootstrap, breaker, kafka,
+    archive, audits, binlog, bootstrap, breaker, drills, kafka,
 };
 
 /// As many as schemas may name.
@@ -132,6 +132,7 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
         "audits",
         "breaker",
         "breaker_report",
+        "drills",
     ];
     stated_form(form, &mut fields)?;
     form.only(&mut fields, &known);
@@ -141,8 +142,8 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
     };
     let schemas = folder(form, "schemas", Some("schemas"));
     let rules = folder(form, "rules", Some("sql-rules"));
-    // Who only audits, or only serves the breaker, reads no source and keeps no state.
-    let others = fields.has("audits") || fields.has("breaker");
+    // Who only audits or drills, or only serves the breaker, reads no source and keeps no state.
+    let others = fields.has("audits") || fields.has("drills") || fields.has("breaker");
     let no_detection = others && !fields.has("sources");
     let state = match no_detection && !fields.has("state") {
         true => Some(form.beside("state")),
@@ -169,6 +170,9 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
         .map(|node| sources_of(form, node))
         .unwrap_or_default();
     let audits = fields.take("audits").map(|node| audits::read(form, node));
+    let audits = audits.unwrap_or_default();
+    let drills = fields.take("drills");
+    let drills = drills.map(|node| drills::read(form, node, &audits));
     let breaker = fields.take("breaker").map(|node| node.span().start);
     let breaker = breaker.and_then(|at| breaker::read(form, at));
     let report_at = fields.place_of("breaker_report");
@@ -192,7 +196,8 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
         archive,
         detection: detection.unwrap_or_default(),
         sources,
-        audits: audits.unwrap_or_default(),
+        audits,
+        drills: drills.unwrap_or_default(),
         breaker,
         breaker_report,
     })

@@ -1,15 +1,16 @@
-//! What became of every run of an audit: `history.jsonl` in the audit's folder, form `centinel/audit-run/1`.
+//! What became of every run of an audit or a drill: `history.jsonl` in its folder, form `centinel/audit-run/1`.
 //!
 //! Lines are only ever added, each durable before anything relies on it. A run has a line when it begins and one when
 //! it ends; a run without the second was cut off.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io;
 use std::path::Path;
 
 use centinel_model::Timestamp;
 use centinel_outlet::{AtRisk, TableFigures};
 use serde::{Deserialize, Serialize};
+
+use crate::lines;
 
 /// The schema id of a line. Fields may be added within a version, never changed or removed.
 const SCHEMA: &str = "centinel/audit-run/1";
@@ -87,8 +88,11 @@ pub struct Began {
     pub run_for: String,
     /// Who began it.
     pub started_by: StartedBy,
-    /// What is audited.
+    /// What is audited, or drilled.
     pub input: String,
+    /// Whether it is a drill, of which nothing is real.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drill: bool,
 }
 
 /// The end of a run.
@@ -108,6 +112,18 @@ pub struct Ended {
     /// What it found; only where it finished.
     #[serde(default)]
     pub result: Option<RunResult>,
+    /// What a drill came to; only where it finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<DrillFigures>,
+}
+
+/// What a drill came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrillFigures {
+    /// Names the drill, whose line is in `drills.jsonl`.
+    pub drill: String,
+    /// In one line, for people.
+    pub told: String,
 }
 
 /// What a run found, in figures.
@@ -188,27 +204,10 @@ pub struct History {
 impl History {
     /// Reads the history in an audit's folder; one that is not there is empty.
     pub fn read(folder: &Path) -> io::Result<History> {
-        let mut file = match File::open(folder.join(FILE)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(History::default()),
-            Err(error) => return Err(error),
-        };
-        let length = file.metadata()?.len();
-        let skipped = length.saturating_sub(MOST_READ);
-        file.seek(SeekFrom::Start(skipped))?;
-        let mut bytes = Vec::new();
-        file.take(MOST_READ).read_to_end(&mut bytes)?;
-        // What follows the last end of a line was never acknowledged; what precedes the first may be half a line.
-        let end = bytes.iter().rposition(|byte| *byte == b'\n');
-        bytes.truncate(end.map_or(0, |end| end + 1));
-        let mut lines = bytes
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty());
-        if skipped > 0 {
-            lines.next();
-        }
         let mut history = History::default();
-        lines.for_each(|line| history.take_in(line));
+        for line in lines::read(&folder.join(FILE), MOST_READ)? {
+            history.take_in(&line);
+        }
         Ok(history)
     }
 
@@ -268,48 +267,14 @@ impl History {
     }
 }
 
-/// Adds a line, and returns when it is on the disk. Half a line that a crash left behind is cut off first.
+/// Adds a line, and returns when it is on the disk.
 pub fn add(folder: &Path, at: Timestamp, event: Event) -> io::Result<()> {
-    let path = folder.join(FILE);
-    let is_new = !path.exists();
-    let mut file = OpenOptions::new()
-        .create(true)
-        .read(true)
-        .append(true)
-        .open(&path)?;
-    // The scheduler and a run may both write.
-    file.lock()?;
-    cut_off_half_a_line(&mut file)?;
     let line = Line {
         schema: SCHEMA.into(),
         at: at.to_string(),
         event,
     };
-    let mut bytes = serde_json::to_vec(&line)?;
-    bytes.push(b'\n');
-    file.write_all(&bytes)?;
-    file.sync_data()?;
-    if is_new {
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(())
-}
-
-fn cut_off_half_a_line(file: &mut File) -> io::Result<()> {
-    let mut length = file.metadata()?.len();
-    let mut last = [0];
-    while length > 0 {
-        file.seek(SeekFrom::Start(length - 1))?;
-        file.read_exact(&mut last)?;
-        if last == *b"\n" {
-            break;
-        }
-        length -= 1;
-    }
-    if length < file.metadata()?.len() {
-        file.set_len(length)?;
-    }
-    Ok(())
+    lines::add(folder, FILE, &line)
 }
 
 #[cfg(test)]
@@ -327,6 +292,7 @@ mod tests {
             run_for: run_for.into(),
             started_by,
             input: "snapshot".into(),
+            drill: false,
         })
     }
 
@@ -338,6 +304,7 @@ mod tests {
             duration_ms: 12,
             problem: None,
             result,
+            drill: None,
         }))
     }
 

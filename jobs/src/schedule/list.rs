@@ -3,32 +3,36 @@
 use centinel_model::Timestamp;
 use chrono::{DateTime, SecondsFormat};
 
+use super::due::Timing;
 use super::history::{History, Run};
-use super::run::folder_of;
-use crate::config::{AuditConfig, Config};
+use super::scheduled::Scheduled;
+use crate::config::Config;
 use crate::detect::wall_clock;
 use crate::exit::Status;
 use crate::printer::{Printer, complain};
 
-/// Prints each audit with its next run and its last result.
+/// Prints each audit and drill with its next run and its last result.
 pub fn list(config: &Config) -> Result<Status, Status> {
     let now = wall_clock();
     let mut printer = Printer::stdout();
     let mut status = Status::Clean;
-    for audit in &config.audits {
-        let timing = &audit.timing;
+    for scheduled in Scheduled::all(config) {
+        let (name, timing) = (scheduled.name(), scheduled.timing());
         let next = timing.cron.next_after(now, timing.zone);
-        let next = next.map_or("never".to_owned(), |next| local(next, audit));
+        let next = next.map_or("never".to_owned(), |next| local(next, timing));
+        let mark = match scheduled {
+            Scheduled::Audit(_) => "",
+            Scheduled::Drill(_) => "drill ",
+        };
         printer.line(format_args!(
-            "{}: next {next} ({}, {})",
-            audit.name, timing.cron, timing.zone
+            "{mark}{name}: next {next} ({}, {})",
+            timing.cron, timing.zone
         ));
-        match History::read(&folder_of(audit)) {
+        match History::read(&scheduled.folder()) {
             Ok(history) => printer.line(format_args!("  {}", last(&history))),
             Err(error) => {
                 complain(format_args!(
-                    "error: the history of `{}` cannot be read: {error}",
-                    audit.name
+                    "error: the history of `{name}` cannot be read: {error}"
                 ));
                 status = Status::CouldNotJudge;
             }
@@ -37,11 +41,11 @@ pub fn list(config: &Config) -> Result<Status, Status> {
     Ok(printer.finish(status))
 }
 
-/// As clocks in the audit's zone show it.
-fn local(time: Timestamp, audit: &AuditConfig) -> String {
+/// As clocks in the zone show it.
+fn local(time: Timestamp, timing: &Timing) -> String {
     match DateTime::from_timestamp_micros(time.0) {
         Some(at) => at
-            .with_timezone(&audit.timing.zone)
+            .with_timezone(&timing.zone)
             .to_rfc3339_opts(SecondsFormat::Secs, false),
         None => time.to_string(),
     }
@@ -71,6 +75,9 @@ pub fn told(run: &Run) -> String {
         if result.could_not_judge > 0 {
             told.push_str(&format!(", {} could not be judged", result.could_not_judge));
         }
+    }
+    if let Some(drill) = &ended.drill {
+        told.push_str(&format!(": {}", drill.told));
     }
     if let Some(problem) = &ended.problem {
         told.push_str(&format!(": {problem}"));

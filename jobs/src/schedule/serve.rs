@@ -9,11 +9,12 @@ use std::time::{Duration as StdDuration, Instant};
 
 use centinel_model::Timestamp;
 
+use super::begun::end_cut_off;
 use super::due::due;
 use super::history::{Event, History, Outcome, add};
 use super::list;
-use super::run::{end_cut_off, folder_of};
-use crate::config::{AuditConfig, Config};
+use super::scheduled::Scheduled;
+use crate::config::Config;
 use crate::detect::{stop_when_asked, wall_clock};
 use crate::exit::Status;
 use crate::printer::complain;
@@ -23,59 +24,58 @@ const LOOK: StdDuration = StdDuration::from_millis(200);
 /// A run that was told to stop is given so long.
 const PATIENCE: StdDuration = StdDuration::from_secs(10);
 
-/// Runs audits as they are due, until interrupted. A run that is cut off thereby makes the status 3.
+/// Runs what is due, until interrupted. A run that is cut off thereby makes the status 3.
 pub fn serve(config: &Config, parallel: usize) -> Result<Status, Status> {
     let stop = stop_when_asked()?;
-    let begun: io::Result<Vec<Followed>> = config.audits.iter().map(Followed::begin).collect();
-    let mut audits = begun.map_err(|error| {
+    let all = Scheduled::all(config).into_iter();
+    let begun: io::Result<Vec<Followed>> = all.map(Followed::begin).collect();
+    let mut followed = begun.map_err(|error| {
         complain(format_args!("error: {error}"));
         Status::CouldNotJudge
     })?;
-    for audit in &audits {
-        let next = audit
-            .next
-            .map_or("never".to_owned(), |next| next.to_string());
-        complain(format_args!("{}: next run at {next}", audit.config.name));
+    for one in &followed {
+        let next = one.next.map_or("never".to_owned(), |next| next.to_string());
+        complain(format_args!("{}: next run at {next}", one.scheduled.name()));
     }
     while !stop.load(Ordering::Relaxed) {
-        for audit in &mut audits {
-            audit.reap();
+        for one in &mut followed {
+            one.reap();
         }
-        let mut running = audits.iter().filter(|audit| audit.child.is_some()).count();
+        let mut running = followed.iter().filter(|one| one.child.is_some()).count();
         let now = wall_clock();
-        for audit in &mut audits {
+        for one in &mut followed {
             let free = running < parallel;
-            match audit.look(config, now, free) {
+            match one.look(config, now, free) {
                 Ok(begun) => running += usize::from(begun),
                 Err(error) => {
-                    complain(format_args!("error: {}: {error}", audit.config.name));
-                    audit.retry_at = Some(Instant::now() + PATIENCE);
+                    complain(format_args!("error: {}: {error}", one.scheduled.name()));
+                    one.retry_at = Some(Instant::now() + PATIENCE);
                 }
             }
         }
         std::thread::sleep(LOOK);
     }
-    Ok(end(&mut audits))
+    Ok(end(&mut followed))
 }
 
 /// Stops what is under way.
-fn end(audits: &mut [Followed<'_>]) -> Status {
+fn end(followed: &mut [Followed<'_>]) -> Status {
     let mut status = Status::Clean;
-    for audit in audits.iter_mut() {
-        audit.reap();
-        if let Some(child) = &audit.child {
-            complain(format_args!("{}: stopping the run", audit.config.name));
+    for one in followed.iter_mut() {
+        one.reap();
+        if let Some(child) = &one.child {
+            complain(format_args!("{}: stopping the run", one.scheduled.name()));
             tell_to_stop(child);
         }
     }
     let deadline = Instant::now() + PATIENCE;
-    while audits.iter().any(|audit| audit.child.is_some()) {
+    while followed.iter().any(|one| one.child.is_some()) {
         if Instant::now() > deadline {
-            for child in audits.iter_mut().filter_map(|audit| audit.child.as_mut()) {
+            for child in followed.iter_mut().filter_map(|one| one.child.as_mut()) {
                 let _ = child.kill();
             }
         }
-        for outcome in audits.iter_mut().filter_map(Followed::reap) {
+        for outcome in followed.iter_mut().filter_map(Followed::reap) {
             if outcome != Outcome::Finished {
                 status = Status::CouldNotJudge;
             }
@@ -95,11 +95,11 @@ fn tell_to_stop(child: &Child) {
     }
 }
 
-/// An audit that is followed.
+/// An audit or a drill that is followed.
 struct Followed<'a> {
-    config: &'a AuditConfig,
+    scheduled: Scheduled<'a>,
     folder: PathBuf,
-    /// Keeps a second schedule from running the same audit.
+    /// Keeps a second schedule from running the same one.
     _alone: File,
     /// The last time that was run for or passed over.
     last: Timestamp,
@@ -111,8 +111,8 @@ struct Followed<'a> {
 }
 
 impl<'a> Followed<'a> {
-    fn begin(config: &'a AuditConfig) -> io::Result<Followed<'a>> {
-        let folder = folder_of(config);
+    fn begin(scheduled: Scheduled<'a>) -> io::Result<Followed<'a>> {
+        let (folder, what) = (scheduled.folder(), scheduled.what());
         let said = |what: &str, error: io::Error| {
             io::Error::new(
                 error.kind(),
@@ -123,8 +123,10 @@ impl<'a> Followed<'a> {
         let alone = File::create(folder.join("schedule.lock"))
             .map_err(|error| said("it cannot be locked", error))?;
         alone.try_lock().map_err(|_| {
-            let problem = "another `centinel schedule` runs this audit; stop it, or give each its own `reports`";
-            io::Error::other(format!("{}: {problem}", folder.display()))
+            io::Error::other(format!(
+                "{}: another `centinel schedule` runs this {what}; stop it, or give each its own `reports`",
+                folder.display()
+            ))
         })?;
         let history =
             History::read(&folder).map_err(|error| said("the history cannot be read", error))?;
@@ -137,9 +139,10 @@ impl<'a> Followed<'a> {
                 now
             }
         };
-        let next = config.timing.cron.next_after(last, config.timing.zone);
-        let mut audit = Followed {
-            config,
+        let timing = scheduled.timing();
+        let next = timing.cron.next_after(last, timing.zone);
+        let mut followed = Followed {
+            scheduled,
             folder,
             _alone: alone,
             last,
@@ -147,8 +150,8 @@ impl<'a> Followed<'a> {
             child: None,
             retry_at: None,
         };
-        audit.tell_cut_off();
-        Ok(audit)
+        followed.tell_cut_off();
+        Ok(followed)
     }
 
     /// Begins a run if one is due and there is room; whether it did.
@@ -159,7 +162,7 @@ impl<'a> Followed<'a> {
         if waits || self.child.is_some() || self.next.is_none_or(|next| next > now) {
             return Ok(false);
         }
-        let timing = &self.config.timing;
+        let timing = self.scheduled.timing();
         let found = due(timing, self.last, now);
         if let (Some(first), Some(last)) = (found.skipped.first(), found.skipped.last()) {
             let skipped = Event::Skipped {
@@ -168,7 +171,7 @@ impl<'a> Followed<'a> {
                 count: found.skipped.len() as u64,
             };
             add(&self.folder, now, skipped)?;
-            let (name, count) = (&self.config.name, found.skipped.len());
+            let (name, count) = (self.scheduled.name(), found.skipped.len());
             complain(format_args!(
                 "{name}: {count} runs from {first} to {last} were missed and are skipped"
             ));
@@ -183,7 +186,7 @@ impl<'a> Followed<'a> {
             .arg(&config.file)
             .args([
                 "--once",
-                &self.config.name,
+                self.scheduled.name(),
                 "--for",
                 &first.to_string(),
                 "--by-schedule",
@@ -197,11 +200,8 @@ impl<'a> Followed<'a> {
 
     fn moved(&mut self, last: Timestamp) {
         self.last = last;
-        self.next = self
-            .config
-            .timing
-            .cron
-            .next_after(last, self.config.timing.zone);
+        let timing = self.scheduled.timing();
+        self.next = timing.cron.next_after(last, timing.zone);
     }
 
     /// Looks whether the run has ended, says what became of it and returns how it ended.
@@ -216,7 +216,7 @@ impl<'a> Followed<'a> {
         let history = History::read(&self.folder).ok();
         let last = history.and_then(|mut history| history.runs.pop());
         let told = last.as_ref().map_or(ended, list::told);
-        complain(format_args!("{}: {told}", self.config.name));
+        complain(format_args!("{}: {told}", self.scheduled.name()));
         let outcome = last.and_then(|run| Some(run.ended?.outcome));
         Some(outcome.unwrap_or(Outcome::CutOff))
     }
@@ -233,7 +233,7 @@ impl<'a> Followed<'a> {
         if let Err(error) = end_cut_off(&self.folder) {
             complain(format_args!(
                 "error: {}: the history cannot be kept: {error}",
-                self.config.name
+                self.scheduled.name()
             ));
         }
     }

@@ -161,6 +161,7 @@ fn every_field_is_read() {
             deadline: Duration::seconds(3),
             suspicions: true,
         }),
+        drills: Vec::new(),
     };
     let config = parse(EVERY_FIELD).unwrap();
     assert_eq!(config, expected);

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod drills;
 mod fields;
 mod mistakes;
 mod secrets;
