@@ -9,6 +9,8 @@ mod config;
 mod detect;
 mod detection;
 mod exit;
+mod findings_file;
+mod findings_report;
 mod folders;
 mod heartbeats;
 mod plan;
@@ -17,10 +19,9 @@ mod reload;
 mod repair;
 mod rules;
 mod run;
+
 mod schedule;
 mod sweep_told;
-mod told;
-mod told_lines;
 
 use std::process::ExitCode;
 

@@ -75,6 +75,7 @@ impl RunArguments {
                     InputFile {
                         name: "log.jsonl".into(),
                         path: log,
+                        sources: Vec::new(),
                     }
                     .into(),
                 ],

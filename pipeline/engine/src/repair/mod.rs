@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use centinel_catalog::Catalog;
 
-pub use announce::{Announcement, announce, announced_as, announcement};
+pub use announce::{Announcement, announce, announced_as, announcement, approved_from};
 pub use approval::{
     APPROVAL_SCHEMA, Approval, Approver, append as append_approval, approval,
     read as read_approvals, refusals,
