@@ -166,6 +166,18 @@ fn a_change_waits_until_all_that_was_announced_before_it_was_read() {
     );
     assert_eq!(heard.told(), Told::new());
     assert_eq!(heard.of_source(), [""; 0]);
+    // Its end is told once, when all rules have had their patience.
+    let is_end = |(_, value): &&(i64, Value)| value["schema"] == "centinel/plan/1";
+    let ends: Vec<&(i64, Value)> = heard.messages.iter().filter(is_end).collect();
+    let [(at, end)] = ends[..] else {
+        panic!("{ends:?}")
+    };
+    let due = plan.approved_at + TIME;
+    assert_eq!(
+        (&end["plan"], &end["until"]),
+        (&"plan".into(), &Timestamp(due).to_string().into())
+    );
+    assert!(*at > due + WINDOW, "{}", at - due);
 
     let other = Plan {
         amount: plan.amount + 1,
