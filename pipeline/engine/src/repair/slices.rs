@@ -183,7 +183,7 @@ fn read_table(
     probe.sort_unstable();
     probe.dedup();
     let place = |column: &usize| probe.iter().position(|known| known == column);
-    let pick = |rows: &RecordBatch| {
+    let pick = |rows: &RecordBatch| -> Result<BooleanBuffer, String> {
         let mut all = BooleanBuffer::new_unset(rows.num_rows());
         for entity in &want.entities {
             let Some(path) = table.path_to(*entity) else {
