@@ -11,7 +11,7 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use centinel_engine::audit::{AuditOptions, Snapshot};
 use centinel_engine::repair::{
-    Changes, PlanInput, RepairOptions, Script, evaluate, plan_told, read_changes,
+    Changes, PlanInput, RepairOptions, Script, Stage, evaluate, plan_told, read_changes,
 };
 use centinel_model::Timestamp;
 use centinel_rules::Rule;
@@ -160,7 +160,7 @@ fn measure(folder: &Path, path: &Path) -> String {
         }
     };
     let stages = Mutex::new((started, format!("read {:.2} s", seconds(started))));
-    let reached = |stage| {
+    let reached = |stage: Stage| {
         let mut stages = stages.lock().expect("nobody panicked");
         let spent = seconds(stages.0);
         stages.0 = Instant::now();
