@@ -36,10 +36,11 @@ impl Plans {
         };
         for row in announced.after.row.iter().flatten() {
             let (plan, end) = (plans.value(*row as usize), ends.value(*row as usize));
+            let has_room = self.0.len() < MOST_WAITING;
             match self.0.get_mut(plan) {
                 // Approved once more, it has more time.
                 Some(known) => *known = end.max(*known),
-                None if self.0.len() < MOST_WAITING => {
+                None if has_room => {
                     self.0.insert(plan.to_owned(), end);
                 }
                 None => {}
