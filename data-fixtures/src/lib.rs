@@ -10,6 +10,7 @@ pub mod auditor;
 mod cash_out;
 pub mod copy;
 mod fault;
+pub mod incident;
 mod key;
 mod order;
 mod parameters;

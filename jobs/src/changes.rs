@@ -9,8 +9,8 @@ use centinel_rules::GUARD_PREFIX;
 use clap::{Args, ValueEnum};
 
 use crate::exit::Status;
+use crate::findings_file::read_findings;
 use crate::printer::{Printer, complain};
-use crate::told_lines::read_told;
 
 /// Where the findings are, and how changes are shown.
 #[derive(Args, Debug)]
@@ -77,7 +77,7 @@ fn read(arguments: &ChangesArguments) -> Result<Vec<Finding>, String> {
         .table
         .as_deref()
         .map(centinel_rules::guard_rule_id);
-    let told = read_told(&arguments.findings)?;
+    let told = read_findings(&arguments.findings)?;
     let counts = |finding: &Finding| match &wanted {
         Some(rule) => finding.rule == *rule,
         None => finding.rule.starts_with(GUARD_PREFIX),

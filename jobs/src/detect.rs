@@ -25,11 +25,11 @@ use crate::check::refuse;
 use crate::config::{Config, check_against};
 use crate::detection::Detection;
 use crate::exit::Status;
+use crate::findings_report::FindingsReport;
 use crate::folders::Folders;
 use crate::plan;
 use crate::printer::{complain, counted};
 use crate::reload::Watched;
-use crate::told::Told;
 
 /// The exit status of a process that was interrupted twice, as shells count.
 const INTERRUPTED: i32 = 130;
@@ -203,7 +203,7 @@ impl DetectArguments {
             _ => None,
         };
         let stop = stop_when_asked()?;
-        let mut told = Told::default();
+        let mut told = FindingsReport::default();
         let mut catch_up = CatchUp::default();
         let backlog = detection.options.backlog.clone();
         let done = detection.run(outlet.as_mut(), &stop, &mut |detector, messages| {
@@ -297,6 +297,7 @@ impl DetectArguments {
             inputs.push(InputFile {
                 name,
                 path: path.clone(),
+                sources: Vec::new(),
             });
         }
         let state = self.state.clone().unwrap_or_default();

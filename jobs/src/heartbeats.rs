@@ -49,6 +49,9 @@ impl HeartbeatsArguments {
 
 fn needed(source: &Source, catalog: &Catalog) -> String {
     match &source.config {
+        SourceConfig::File(_) if announces_plans(source, catalog) => {
+            "-- nothing: the end of the file says it\n".to_owned()
+        }
         SourceConfig::File(_) => {
             let name = serde_json::Value::from(source.name.as_str());
             format!("-- its lines say it: {{\"heartbeat\":{name},\"committed_at\":\"…\"}}\n")
@@ -67,6 +70,11 @@ fn needed(source: &Source, catalog: &Catalog) -> String {
             },
         },
     }
+}
+
+fn announces_plans(source: &Source, catalog: &Catalog) -> bool {
+    let id = catalog.source_id(&source.name);
+    id.is_some_and(|id| catalog.announces_plans(id))
 }
 
 /// A table that the server's own scheduler writes to.

@@ -12,6 +12,8 @@ mod detect;
 mod detection;
 mod drill;
 mod exit;
+mod findings_file;
+mod findings_report;
 mod folders;
 mod heartbeats;
 mod lines;
@@ -21,10 +23,9 @@ mod reload;
 mod repair;
 mod rules;
 mod run;
+
 mod schedule;
 mod sweep_told;
-mod told;
-mod told_lines;
 
 use std::process::ExitCode;
 

@@ -96,12 +96,23 @@ pub fn input(config: &Config, source: &Source) -> Result<InputOptions, Vec<Probl
         SourceConfig::File(file) => Ok(InputOptions::File(InputFile {
             name: file.path.display().to_string(),
             path: file.path.clone(),
+            sources: in_file(config, &file.path),
         })),
         SourceConfig::Binlog(binlog) => binlog_options(source, binlog)
             .map(InputOptions::Binlog)
             .map_err(|problem| vec![problem]),
         SourceConfig::Kafka(kafka) => kafka_options(config, source, kafka).map(InputOptions::Kafka),
     }
+}
+
+/// The sources that name this file.
+fn in_file(config: &Config, path: &Path) -> Vec<String> {
+    let names_it = |source: &&Source| match &source.config {
+        SourceConfig::File(file) => file.path == path,
+        _ => false,
+    };
+    let sources = config.sources.iter().filter(names_it);
+    sources.map(|source| source.name.clone()).collect()
 }
 
 /// A database, with its password.

@@ -1,7 +1,7 @@
 //! The README's "Stop the money", run as it is written but for the port, in one terminal.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod readme;
+mod terminal;
 
 use std::net::TcpListener;
 use std::process::Command;
@@ -66,7 +66,7 @@ fn answers(said: &str) -> Vec<Value> {
 
 #[test]
 fn from_a_fault_to_the_last_release() {
-    let said = run(&readme::blocks("Stop the money"));
+    let said = run(&terminal::shell_blocks("Stop the money"));
     let [_, _, _, _, fault, asked, mended, released, verified, rest] = said.as_slice() else {
         panic!("the README has other blocks: {said:#?}");
     };

@@ -263,6 +263,16 @@ pub fn log_file(path: &Path) -> InputOptions {
     InputOptions::File(InputFile {
         name: path.file_name().unwrap_or_default().display().to_string(),
         path: path.into(),
+        sources: Vec::new(),
+    })
+}
+
+/// A file that announces the plans of a source.
+pub fn plan_file(path: &Path, source: &str) -> InputOptions {
+    InputOptions::File(InputFile {
+        name: path.file_name().unwrap_or_default().display().to_string(),
+        path: path.into(),
+        sources: vec![source.to_owned()],
     })
 }
 

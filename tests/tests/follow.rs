@@ -104,6 +104,7 @@ fn a_silent_source_is_told_once_and_judged_when_it_moves() {
             InputFile {
                 name: "log.jsonl".into(),
                 path: log.clone(),
+                sources: Vec::new(),
             }
             .into(),
         ],
@@ -184,6 +185,7 @@ fn followed(
             InputFile {
                 name: "log.jsonl".into(),
                 path: log,
+                sources: Vec::new(),
             }
             .into(),
         ],
@@ -311,6 +313,7 @@ fn a_run_that_pauses_when_it_is_quiet_loses_nothing_and_tells_nothing_twice() {
             InputFile {
                 name: "log.jsonl".into(),
                 path: log.clone(),
+                sources: Vec::new(),
             }
             .into(),
         ],

@@ -12,7 +12,7 @@ use centinel_engine::repair::{
 use centinel_model::Duration;
 use clap::Args;
 
-use super::{digest_of_schemas, now};
+use super::{digest_of_schemas, now, text_of};
 use crate::audit::{environment, wanted_in_audits};
 use crate::exit::Status;
 use crate::folders::Folders;
@@ -59,8 +59,10 @@ pub fn run(arguments: &ApproveArguments) -> ExitCode {
 
 impl ApproveArguments {
     fn run(&self) -> Result<Status, Status> {
-        let text = std::fs::read_to_string(&self.plan)
-            .map_err(|error| self.refuse(&error, Status::WrongUsage))?;
+        let text = text_of(&self.plan).map_err(|error| {
+            let problem = format!("{error}; name the plan that `repair plan --out` wrote");
+            self.refuse(&problem, Status::WrongUsage)
+        })?;
         let plan =
             RepairPlan::read(&text).map_err(|problem| self.refuse(&problem, Status::Findings))?;
         let (catalog, rules) = self.folders.load()?;
@@ -106,6 +108,11 @@ impl ApproveArguments {
             }
             return Ok(Status::Findings);
         }
+        // Its time begins now, not when the snapshot began to be read again.
+        let approver = Approver {
+            now: now(),
+            ..approver
+        };
         let file = self.approvals();
         let approval = approval(&plan, &self.plan, &approver);
         append_approval(&file, &approval).map_err(|error| {

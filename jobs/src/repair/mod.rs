@@ -5,10 +5,12 @@ mod plan;
 mod show;
 mod status;
 
+use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use centinel_catalog::open_file;
 use centinel_model::Timestamp;
 use clap::{Args, Subcommand};
 use sha2::{Digest, Sha256};
@@ -54,6 +56,13 @@ fn now() -> Timestamp {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// The text of a file that a person names.
+fn text_of(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    open_file(path)?.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// SHA-256 of the names and texts of all schema files of a folder.

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use centinel_engine::repair::{Approval, RepairPlan, announced_as, read_approvals};
+use centinel_engine::repair::{Approval, RepairPlan, announced_as, approved_from, read_approvals};
 use centinel_model::{Finding, Timestamp, Verdict};
 use centinel_rules::{GUARD_PREFIX, PLANNED_PREFIX, guard_rule_id};
 use clap::Args;
 use serde_json::Value;
 
-use super::now;
+use super::{now, text_of};
 use crate::exit::Status;
+use crate::findings_file::{FindingsFile, read_findings};
 use crate::printer::{Printer, complain};
-use crate::told_lines::{Told, read_told};
 
 /// Which plan, and where detection's findings are.
 #[derive(Args, Clone, Debug)]
@@ -53,24 +53,30 @@ impl StatusArguments {
             complain(format_args!("error: {}: {problem}", path.display()));
             status
         };
-        let text = std::fs::read_to_string(&self.plan)
-            .map_err(|error| failed(&self.plan, &error, Status::WrongUsage))?;
+        let text = text_of(&self.plan).map_err(|error| {
+            let problem = format!("{error}; name the plan that `repair plan --out` wrote");
+            failed(&self.plan, &problem, Status::WrongUsage)
+        })?;
         let plan = RepairPlan::read(&text)
             .map_err(|problem| failed(&self.plan, &problem, Status::CouldNotJudge))?;
         let file = self.approvals.clone();
         let file = file.unwrap_or_else(|| self.plan.with_file_name("approvals.jsonl"));
-        let text = std::fs::read_to_string(&file)
-            .map_err(|error| failed(&file, &error, Status::CouldNotJudge))?;
+        let text = text_of(&file).map_err(|error| {
+            let problem =
+                format!("{error}; approve the plan first, or name the file with --approvals");
+            failed(&file, &problem, Status::CouldNotJudge)
+        })?;
         let (approvals, _) = read_approvals(&text);
         let Some(approval) = approvals
             .iter()
             .rev()
             .find(|approval| approval.plan == plan.id)
         else {
-            let problem = "the plan is not approved in it";
+            let problem =
+                "the plan is not approved in it; approve it, or name another file with --approvals";
             return Err(failed(&file, &problem, Status::CouldNotJudge));
         };
-        let told = read_told(&self.findings)
+        let told = read_findings(&self.findings)
             .map_err(|problem| failed(&self.findings, &problem, Status::CouldNotJudge))?;
         let mut printer = Printer::stdout();
         printer.line(format_args!(
@@ -98,7 +104,7 @@ impl StatusArguments {
 }
 
 /// What detection told since the plan was approved, of what the plan touches.
-fn outcome(plan: &RepairPlan, approval: &Approval, told: &Told, now: Timestamp) -> Outcome {
+fn outcome(plan: &RepairPlan, approval: &Approval, told: &FindingsFile, now: Timestamp) -> Outcome {
     let announced = announced_as(approval);
     let rows: BTreeSet<(String, BTreeMap<String, String>)> = plan
         .changes
@@ -110,6 +116,8 @@ fn outcome(plan: &RepairPlan, approval: &Approval, told: &Told, now: Timestamp) 
         .iter()
         .flat_map(|change| change.belongs.values());
     let keys: BTreeSet<String> = belongs.filter_map(text).collect();
+    let time = |text: &String| Timestamp::parse(text).unwrap_or(Timestamp::MIN);
+    let begins = approved_from(approval);
     let (mut broken, mut unknown) = (Vec::new(), Vec::new());
     for finding in told.findings.values() {
         let planned = finding.rule.starts_with(PLANNED_PREFIX);
@@ -119,10 +127,10 @@ fn outcome(plan: &RepairPlan, approval: &Approval, told: &Told, now: Timestamp) 
                 .iter()
                 .any(|(_, value)| value.starts_with(&announced))
         } else if finding.rule.starts_with(GUARD_PREFIX) {
-            finding.anchor >= approval.approved_at
+            time(&finding.anchor) >= begins
                 && rows.contains(&(finding.rule.clone(), row_of(finding, &rows)))
         } else {
-            finding.anchor >= approval.approved_at && keys.contains(&finding.entity_key)
+            time(&finding.anchor) >= begins && keys.contains(&finding.entity_key)
         };
         if !concerns {
             continue;
@@ -145,12 +153,18 @@ fn outcome(plan: &RepairPlan, approval: &Approval, told: &Told, now: Timestamp) 
             .iter()
             .map(|source| format!("source {source} is behind")),
     );
-    // Detection waits as long as its rules do before it tells that something was not done.
-    if Timestamp::parse(&approval.until).is_ok_and(|until| now < until) {
+    let until = time(&approval.until);
+    if now < until {
         unknown.push(format!(
             "there is time until {}; nothing is wrong so far",
             approval.until
         ));
+    } else if told.ended.get(&plan.id).map(time) < Some(until) {
+        unknown.push(
+            "detection has not told yet that the time of the plan is over and all of it was judged; it waits as long as \
+             its rules do. See whether it runs, and whether the plan was announced (`repair approve --announce`)"
+                .into(),
+        );
     }
     match unknown.is_empty() {
         true => Outcome::Verified,

@@ -79,6 +79,7 @@ impl RunArguments {
                     InputFile {
                         name: "log.jsonl".into(),
                         path: log,
+                        sources: Vec::new(),
                     }
                     .into(),
                 ],

@@ -277,3 +277,78 @@ fn it_ends_when_asked_while_it_looks_again() {
     let found = std::fs::read_to_string(platform.path("findings.jsonl")).unwrap();
     assert_eq!(found.lines().count(), 3_000, "each is told once");
 }
+
+/// What is asked about a row that somebody changed by hand changes while detection runs.
+#[test]
+fn checkpoints_take_over_and_broken_ones_leave_the_old_in_force() {
+    const GUARD: &str = "guard:\n  window: 1s\n  checkpoint: chain\n  explained_by:\n    - { operations: [insert] }\n";
+    let mut platform = Platform::new();
+    platform.write("schemas/payment.yaml", &format!("{PAYMENT}{GUARD}"));
+    platform.write("rules/too-large.sql", &rule("too-large", "amount > 500"));
+    platform.write("rules/is-round.sql", &rule("is-round", "amount = 100"));
+    let chain = |rules: &str| {
+        format!(
+            "centinel: checkpoints/1\ncheckpoints:\n  chain: {{ rules: [{rules}], settle: 0s, retries: 0, \
+             retry_interval: 0s }}\n"
+        )
+    };
+    platform.write("rules/checkpoints.yaml", &chain("too-large"));
+    let small = |number: &str| payment(number, "7.00", "");
+    let large = |number: &str| payment(number, "700.00", "");
+    platform.log(&[
+        (None, &small("P1")),
+        (None, &small("P2")),
+        (None, &small("P3")),
+    ]);
+    let mut running = platform.detect(&["--follow"]);
+    let findings = platform.path("findings.jsonl");
+    // What the checkpoint of a change says: the rules that were asked, and their answers.
+    let asked = |id: &str| -> Vec<(String, String)> {
+        let told = std::fs::read_to_string(&findings).unwrap();
+        let told = told
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let told: Vec<serde_json::Value> = told.filter(|told| told["key"][1][1] == id).collect();
+        let rules = told.last().unwrap()["checkpoint"]["rules"]
+            .as_array()
+            .unwrap()
+            .clone();
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        rules
+            .iter()
+            .map(|rule| (text(&rule["rule"]), text(&rule["verdict"])))
+            .collect()
+    };
+    let answer = |rule: &str, verdict: &str| vec![(rule.to_owned(), verdict.to_owned())];
+    // The rows behind the change move the clock beyond its window.
+    platform.log(&[
+        (Some(&small("P1")), &large("P1")),
+        (None, &small("P4")),
+        (None, &small("P5")),
+    ]);
+    running.wait_told("confirmed manual-change-payment P1@1.4.0");
+    assert_eq!(asked("P1@1.4.0"), answer("too-large", "violated"));
+
+    platform.write("rules/checkpoints.yaml", &chain("is-round"));
+    running.wait_said("`manual-change-payment` changed");
+    platform.log(&[
+        (Some(&small("P2")), &large("P2")),
+        (None, &small("P6")),
+        (None, &small("P7")),
+    ]);
+    running.wait_told("confirmed manual-change-payment P2@1.7.0");
+    assert_eq!(asked("P2@1.7.0"), answer("is-round", "passed"));
+
+    platform.write("rules/checkpoints.yaml", &chain("is-rond"));
+    running.wait_said("is-rond");
+    running.wait("the refusal", |running| running.times_said(STAYS) == 1);
+    platform.log(&[
+        (Some(&small("P3")), &payment("P3", "100.00", "")),
+        (None, &small("P8")),
+        (None, &small("P9")),
+    ]);
+    running.wait_told("confirmed manual-change-payment P3@1.10.0");
+    assert_eq!(asked("P3@1.10.0"), answer("is-round", "violated"));
+    let (status, said) = running.terminate();
+    assert_eq!(status, 2, "{said}");
+}

@@ -241,6 +241,12 @@ impl Catalog {
         Some(TableId(index as u16))
     }
 
+    /// Whether this source announces planned changes; it has no other table then.
+    pub fn announces_plans(&self, source: SourceId) -> bool {
+        let of = |table: &Table| table.plans_for.is_some() && table.source == source;
+        self.tables.iter().any(of)
+    }
+
     /// The table that holds the history of this one, where it is guarded.
     pub fn history_of(&self, id: TableId) -> Option<TableId> {
         let of = |table: &Table| table.kind == TableKind::History(id);

@@ -131,6 +131,8 @@ pub struct FileInput {
     unended: bool,
     /// Bytes behind `offset` that do not make a whole line yet.
     rest: Vec<u8>,
+    /// Whether the last look found nothing behind `offset`.
+    at_end: bool,
 }
 
 impl FileInput {
@@ -175,6 +177,7 @@ impl FileInput {
             first_line: (found.whole || offset > 0).then(|| found.hash.clone()),
             unended: false,
             rest: Vec::new(),
+            at_end: false,
         };
         let length = input.check_length(input.reader.get_ref())?;
         if !expected.is_empty() && found.hash != expected {
@@ -192,6 +195,7 @@ impl FileInput {
     /// # Errors
     /// When the file cannot be read, or was truncated or replaced meanwhile.
     pub fn next_chunk(&mut self, until_end: bool) -> Result<Option<RawChunk>, InputError> {
+        self.at_end = false;
         self.fill()?;
         self.pass_late_line_end();
         // Before anything is given out: what was just read may be of another file.
@@ -205,12 +209,24 @@ impl FileInput {
             None => 0,
         };
         if end == 0 {
+            self.at_end = self.rest.is_empty() && found.length == self.offset;
             self.follow(found)?;
             return Ok(None);
         }
         let rest = self.rest.split_off(end);
         let bytes = std::mem::replace(&mut self.rest, rest);
         Ok(Some(self.give_out(bytes, None, found)))
+    }
+
+    /// Whether [`FileInput::next_chunk`] has just found that everything was given out: the file ends there, and not
+    /// within a line.
+    pub fn at_end(&self) -> bool {
+        self.at_end
+    }
+
+    /// Bytes from the start of the file to the next chunk.
+    pub fn offset(&self) -> u64 {
+        self.offset
     }
 
     /// Where the next chunk starts.

@@ -95,6 +95,7 @@ fn measure(folder: &Path, log: &Path, orders: u64) {
             InputFile {
                 name: "log".into(),
                 path: log.into(),
+                sources: Vec::new(),
             }
             .into(),
         ],

@@ -3,7 +3,7 @@
 //! to a temporary folder, or to FOLDER and kept for the next run).
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use arrow::array::{Array, AsArray};
@@ -11,7 +11,7 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use centinel_engine::audit::{AuditOptions, Snapshot};
 use centinel_engine::repair::{
-    Changes, PlanInput, RepairOptions, Script, evaluate, plan, read_changes,
+    Changes, PlanInput, RepairOptions, Script, Stage, evaluate, plan_told, read_changes,
 };
 use centinel_model::Timestamp;
 use centinel_rules::Rule;
@@ -134,7 +134,12 @@ fn columns(path: &Path, key: &str, column: &str) -> Vec<(String, String)> {
     rows
 }
 
+fn seconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64()
+}
+
 fn measure(folder: &Path, path: &Path) -> String {
+    let started = Instant::now();
     let catalog = schemas();
     let chosen: Vec<Arc<Rule>> = rules(&catalog)
         .into_iter()
@@ -154,7 +159,14 @@ fn measure(folder: &Path, path: &Path) -> String {
             evaluate(&catalog, &snapshot, &script, &options.audit).expect("it is evaluated")
         }
     };
-    let plan = plan(&PlanInput {
+    let stages = Mutex::new((started, format!("read {:.2} s", seconds(started))));
+    let reached = |stage: Stage| {
+        let mut stages = stages.lock().expect("nobody panicked");
+        let spent = seconds(stages.0);
+        stages.0 = Instant::now();
+        stages.1 += &format!(", {stage:?} {spent:.2} s");
+    };
+    let input = PlanInput {
         catalog: &catalog,
         schemas_digest: "",
         rules: &chosen,
@@ -162,8 +174,10 @@ fn measure(folder: &Path, path: &Path) -> String {
         snapshot: &snapshot,
         changes: &changes,
         options: &options,
-    })
-    .expect("the plan is tried");
+    };
+    stages.lock().expect("nobody panicked").0 = Instant::now();
+    let plan = plan_told(&input, &reached).expect("the plan is tried");
+    println!("  {}", stages.into_inner().expect("nobody panicked").1);
     let violations = &plan.result.violations;
     format!(
         "{} changes, {:?} entities, {}, {} introduced, {} fixed, {} untouched, {} not judged",

@@ -4,7 +4,7 @@ use centinel_catalog::{
     Catalog, ColumnType, Currency, EntityPath, MessageField, Money, MoneyUnit, Normalisation,
     Table, TableKind, TablePattern, TimeForm, load,
 };
-use centinel_model::Duration;
+use centinel_model::{Duration, TableId};
 
 use crate::folder::Folder;
 
@@ -422,4 +422,53 @@ fn a_flow_names_whose_money_it_is() {
     assert_eq!(direction.plus, ["CREDIT"]);
     assert_eq!(direction.minus, ["DEBIT"]);
     assert_eq!(flow.states, ["BOOKED"]);
+}
+
+/// What a guarded table brings is as strict as the table about its keys, and hides what the table hides.
+#[test]
+fn histories_and_plans_have_the_columns_of_their_table() {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(schemas()).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text.replace("\nguard:\n", "\nguard:\n  plans: repair-plans\n");
+        std::fs::write(folder.path().join(path.file_name().unwrap()), text).unwrap();
+    }
+    let catalog = loaded(folder.path());
+    let mut seen = 0;
+    for (index, table) in catalog.tables.iter().enumerate() {
+        let id = TableId(index as u16);
+        let (Some(history), Some(planned)) = (catalog.history_of(id), catalog.planned_for(id))
+        else {
+            continue;
+        };
+        for brought in [catalog.table(history), catalog.table(planned)] {
+            let column = |name: &str| &brought.columns[brought.column_index(name).unwrap()];
+            for named in table.named_in_history() {
+                let own = &table.columns[named];
+                let found = column(&own.name);
+                assert_eq!(
+                    (found.kind, found.nullable, found.sensitive),
+                    (own.kind, own.nullable, own.sensitive),
+                    "{} of {}",
+                    own.name,
+                    brought.name
+                );
+                seen += 1;
+            }
+            for own in &table.columns {
+                for image in ["before", "after"] {
+                    let image = column(&format!("{image}_{}", own.name));
+                    assert!(image.nullable, "{}", image.name);
+                    assert_eq!(image.sensitive, own.sensitive, "{}", image.name);
+                    assert_eq!(image.kind, own.kind, "{}", image.name);
+                }
+            }
+            let path = brought.entities.first().unwrap();
+            assert!(!brought.columns[path.columns()[0]].nullable);
+        }
+        assert!(catalog.announces_plans(catalog.table(planned).source));
+        assert!(!catalog.announces_plans(table.source));
+    }
+    assert!(seen > 10, "{seen}");
 }

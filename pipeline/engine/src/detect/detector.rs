@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use centinel_catalog::Catalog;
 use centinel_model::{
-    EntityId, HorizonOf, MicroBatch, Positions, SourceId, TableChanges, Timestamp,
+    EntityId, HorizonOf, MicroBatch, Positions, SourceId, TableChanges, TableId, Timestamp,
 };
 use centinel_state::{Commit, DocumentCache, Record, Store, Wake, write_document};
 use hashbrown::HashSet;
@@ -19,8 +19,8 @@ use super::horizon::{Horizons, Joined};
 use super::keys::Documents;
 use super::limits::DetectorLimits;
 use super::links::LinkReader;
-use super::messages::{SourceMessage, SourceState, line_of};
 use super::open::Open;
+use super::plans::{PLANS_FACT, Plans};
 use super::routing::Router;
 use super::shapes::Shapes;
 use super::stages::{Stages, Stopwatch};
@@ -86,9 +86,11 @@ pub struct Detector {
     pub(super) drifts: Drifts,
     next_message: u64,
     /// About sources, to go out with the next micro-batch.
-    unsent: Vec<Vec<u8>>,
+    pub(super) unsent: Vec<Vec<u8>>,
     /// Facts as last put into a commit.
     written: BTreeMap<&'static str, Vec<u8>>,
+    /// Announced, and not at their end.
+    pub(super) plans: Plans,
     /// By the rule's number in the register.
     pub(super) open: Vec<Open>,
     /// Whether suspicions are told.
@@ -122,8 +124,6 @@ const NEXT_MESSAGE_FACT: &str = "next_message";
 const RULES_FACT: &str = "rules";
 const OPEN_FACT: &str = "open";
 const UNREACHED_FACT: &str = "unreached";
-/// Entities counted as waiting for a silent source.
-const MOST_COUNTED: usize = 100_000;
 /// About what a record takes in a document.
 const RECORD_BYTES: usize = 160;
 /// Bits of a set of tables.
@@ -164,7 +164,10 @@ impl Detector {
         doubts.follow(shapes.conversion(doubts.shape())?, shapes.number());
         let positions: Positions = read_fact(store.as_ref(), POSITIONS_FACT)?.unwrap_or_default();
         let mut joined: Joined = read_fact(store.as_ref(), JOINED_FACT)?.unwrap_or_default();
-        for table in shapes.joined.iter().filter(|_| !positions.0.is_empty()) {
+        // What is announced of a table is announced from then on that its schema says so: nothing of that is missing.
+        let has_a_past = |table: &&TableId| catalog.table(**table).plans_for.is_none();
+        let came = shapes.joined.iter().filter(has_a_past);
+        for table in came.filter(|_| !positions.0.is_empty()) {
             joined.join(&catalog.table(*table).name);
         }
         let kept = register.entities().iter().map(|name| {
@@ -199,6 +202,7 @@ impl Detector {
             shapes,
             drifts: read_fact(store.as_ref(), DRIFTS_FACT)?.unwrap_or_default(),
             next_message: read_fact(store.as_ref(), NEXT_MESSAGE_FACT)?.unwrap_or(1),
+            plans: read_fact(store.as_ref(), PLANS_FACT)?.unwrap_or_default(),
             open: read_fact(store.as_ref(), OPEN_FACT)?.unwrap_or_default(),
             suspicions: begins || suspicions.unwrap_or_default(),
             unreached: read_fact(store.as_ref(), UNREACHED_FACT)?.unwrap_or_default(),
@@ -239,34 +243,6 @@ impl Detector {
     /// How far each source has been read, by source id.
     pub fn every_progress(&self) -> impl Iterator<Item = Timestamp> + '_ {
         (0..self.progress.len()).map(|source| self.progress(SourceId(source as u16)))
-    }
-
-    /// Tells, with the next micro-batch, that a source fell silent or moves again.
-    pub(super) fn tell_source(
-        &mut self,
-        source: SourceId,
-        behind: bool,
-    ) -> Result<(), EngineError> {
-        let mut undetermined = 0;
-        for sources in self.store.wake_sets()? {
-            if sources & (1 << source.0) != 0 {
-                undetermined += self.store.due(sources, Timestamp::MAX, MOST_COUNTED)?.len() as u64;
-            }
-        }
-        let state = if behind {
-            SourceState::Behind
-        } else {
-            SourceState::Moving
-        };
-        let name = self.catalog.source(source);
-        let message = SourceMessage::new(
-            name,
-            state,
-            self.progress(source),
-            undetermined.min(MOST_COUNTED as u64),
-        );
-        self.unsent.push(line_of(&message)?);
-        Ok(())
     }
 
     /// What came before detection began.
@@ -340,6 +316,7 @@ impl Detector {
             self.send(message, &mut prepared.commit);
         }
         self.take_in_holes(batch, &before, &mut prepared.commit)?;
+        self.take_in_plans(batch);
         let more = self.take_in_shapes(batch, &mut prepared.commit)?;
 
         let mut documents = Documents::default();
@@ -368,6 +345,9 @@ impl Detector {
         // Where entities wait for their turn, not all was judged.
         let judged = Some(self.clock(self.needed_sources())).filter(|_| !prepared.more_due);
         self.judging.push_back(judged.unwrap_or(Timestamp::MIN));
+        if !(prepared.more_due || self.sweeps()) {
+            self.tell_ended_plans(&mut prepared.commit)?;
+        }
         self.write_facts(&mut prepared.commit)?;
         Ok(prepared)
     }
@@ -550,6 +530,7 @@ impl Detector {
             (DRIFTS_FACT, serde_json::to_vec(&self.drifts)),
             (NEXT_MESSAGE_FACT, serde_json::to_vec(&self.next_message)),
             (RULES_FACT, serde_json::to_vec(&self.register)),
+            (PLANS_FACT, serde_json::to_vec(&self.plans)),
             (OPEN_FACT, serde_json::to_vec(&self.open)),
             (UNREACHED_FACT, serde_json::to_vec(&self.unreached)),
             (FORGETTING_FACT, serde_json::to_vec(&self.forgetting)),

@@ -489,10 +489,7 @@ impl Judged {
         let targets = link_targets(catalog, rule).map(|table| table.0);
         let depends_on = tables | bit(&mut targets.chain(guarded));
         let is_event = |table: &TableId| catalog.table(*table).kind == TableKind::Events;
-        // Plans are announced before they are carried out, by people: nobody says when there is none.
-        let is_waited_for = |table: &TableId| {
-            depends_on & (1 << table.0) != 0 && catalog.table(*table).plans_for.is_none()
-        };
+        let is_waited_for = |table: &TableId| depends_on & (1 << table.0) != 0;
         let sources = catalog.table_ids().filter(is_waited_for);
         let sources = sources.fold(0u64, |set, table| set | 1 << catalog.table(table).source.0);
         Ok(Judged {

@@ -11,7 +11,8 @@ use crate::EngineError;
 pub const HOLE_SCHEMA: &str = "centinel/hole/1";
 /// The schema id of [`SourceMessage`].
 pub const SOURCE_SCHEMA: &str = "centinel/source/1";
-
+/// The schema id of [`PlanMessage`].
+pub const PLAN_SCHEMA: &str = "centinel/plan/1";
 /// The schema id of [`NoteMessage`].
 pub const NOTE_SCHEMA: &str = "centinel/note/1";
 
@@ -77,6 +78,18 @@ pub struct SourceMessage {
     pub remedy: String,
 }
 
+/// The time of an announced plan is over, and everything was read and judged that could speak against it: what was not
+/// done as planned has been told, and so has what the rules say of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanMessage {
+    /// [`PLAN_SCHEMA`].
+    pub schema: String,
+    /// The plan's id.
+    pub plan: String,
+    /// Until when it was to be carried out, RFC 3339.
+    pub until: String,
+}
+
 /// Whether a source moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -85,6 +98,17 @@ pub enum SourceState {
     Behind,
     /// It moves again; what waited for it is judged by itself.
     Moving,
+}
+
+impl PlanMessage {
+    /// A message on a plan.
+    pub fn new(plan: String, until: Timestamp) -> PlanMessage {
+        PlanMessage {
+            schema: PLAN_SCHEMA.into(),
+            plan,
+            until: until.to_string(),
+        }
+    }
 }
 
 impl NoteMessage {

@@ -23,6 +23,7 @@
 //! | `quiet` | when a platform that is followed is done |
 //! | `pace` | how quickly what is in state is looked at again |
 //! | `archive` | what the archive is told of each commit |
+//! | `plans` | announced plans whose time is over |
 //! | `stall` | sources that fall silent |
 //! | `unreached` | rows that wait in vain for the row that leads to their entity |
 //! | `open` | the findings that are open |
@@ -51,6 +52,7 @@ mod numbers;
 mod open;
 mod overlap;
 mod pace;
+mod plans;
 mod quiet;
 mod reader;
 mod routing;
@@ -68,8 +70,8 @@ pub use detector::{Counters, Detector, Prepared};
 pub use horizon::{Horizons, TableHorizon};
 pub use limits::DetectorLimits;
 pub use messages::{
-    HOLE_SCHEMA, HoleMessage, NOTE_SCHEMA, NoteMessage, SOURCE_SCHEMA, SourceMessage, SourceState,
-    read_hole,
+    HOLE_SCHEMA, HoleMessage, NOTE_SCHEMA, NoteMessage, PLAN_SCHEMA, PlanMessage, SOURCE_SCHEMA,
+    SourceMessage, SourceState, read_hole,
 };
 pub use open::{Open, OpenFinding};
 pub use run::{Inputs, RunOptions, RunReport, Step, Surroundings, run, run_on};

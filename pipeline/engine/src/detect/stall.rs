@@ -1,6 +1,13 @@
 //! The one thing the wall clock does: it notices that a source has fallen silent.
 
-use centinel_model::{Duration, Timestamp};
+use centinel_model::{Duration, SourceId, Timestamp};
+
+use super::detector::Detector;
+use super::messages::{SourceMessage, SourceState, line_of};
+use crate::EngineError;
+
+/// Entities counted as waiting for a silent source.
+const MOST_COUNTED: usize = 100_000;
 
 /// When each source last moved, by the wall clock. It goes on from one run to the next: what was told is not told again.
 #[derive(Clone, Debug)]
@@ -59,6 +66,38 @@ impl StallWatch {
             }
         }
         turned
+    }
+}
+
+impl Detector {
+    /// Tells, with the next micro-batch, that a source fell silent or moves again.
+    pub(super) fn tell_source(
+        &mut self,
+        source: SourceId,
+        behind: bool,
+    ) -> Result<(), EngineError> {
+        let mut undetermined = 0;
+        for sources in self.store.wake_sets()? {
+            if sources & (1 << source.0) != 0 {
+                undetermined += self.store.due(sources, Timestamp::MAX, MOST_COUNTED)?.len() as u64;
+            }
+        }
+        let state = if behind {
+            SourceState::Behind
+        } else {
+            SourceState::Moving
+        };
+        let name = self.catalog.source(source);
+        let (progress, waiting) = (self.progress(source), undetermined.min(MOST_COUNTED as u64));
+        let mut message = SourceMessage::new(name, state, progress, waiting);
+        if behind && self.catalog.announces_plans(source) {
+            message.remedy = format!(
+                "see whether the file of plans that `{name}` reads is there and ends with a whole line; \
+                 `repair approve --announce` writes it"
+            );
+        }
+        self.unsent.push(line_of(&message)?);
+        Ok(())
     }
 }
 

@@ -1,8 +1,7 @@
 //! A plan tried on a snapshot: quality, rules before and after, money, verdict.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use centinel_catalog::Catalog;
 use centinel_model::{Duration, EntityId, TableId, Timestamp};
@@ -12,17 +11,17 @@ use centinel_rules::Rule;
 use super::change::{Changes, Planned};
 use super::compare::{compare, violations_of};
 use super::money::money;
+use super::needed::{ColumnsOf, Needed};
 use super::quality::{Examination, wrong_units};
 use super::reader::{Reader, set_of};
 use super::report::{
     DryRun, Money, Quality, QualityFinding, QualityKind, RowCounts, Unjudged, Verdict, Violations,
 };
 use super::rows::Effects;
-use super::slices::{self, batch_of};
+use super::slices::{self, Slices, batch_of};
 use crate::EngineError;
 use crate::audit::{
-    AuditOptions, Clock, Input, Overlaid, Replaced, Snapshot, TableInput, audit_as_of, clock_of,
-    needed_by,
+    AuditOptions, Clock, Input, Overlaid, Replaced, Snapshot, audit_as_of, clock_of, needed_by,
 };
 
 /// How a plan is tried.
@@ -32,6 +31,19 @@ pub struct RepairOptions {
     pub audit: AuditOptions,
     /// The time now; says how old the snapshot is, and nothing else.
     pub now: Timestamp,
+}
+
+/// What has been done of trying a plan, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Every file is hashed.
+    Identified,
+    /// The changed rows are found by their keys, and the entities that they touch.
+    LookedUp,
+    /// The rows of these entities are read, and every page that rules need is unpacked.
+    Sliced,
+    /// The rules have answered, before the plan and after it.
+    Asked,
 }
 
 /// What was tried: the verdict, and every row as the snapshot has it and as the plan leaves it.
@@ -46,6 +58,7 @@ struct Trial<'a> {
     snapshot: &'a Arc<Snapshot>,
     changes: &'a Changes,
     options: &'a RepairOptions,
+    reached: &'a dyn Fn(Stage),
     unjudged: BTreeSet<Unjudged>,
     notes: Vec<String>,
 }
@@ -57,12 +70,14 @@ pub(super) fn dry_run(
     snapshot: &Arc<Snapshot>,
     changes: &Changes,
     options: &RepairOptions,
+    reached: &dyn Fn(Stage),
 ) -> Result<Tried, EngineError> {
     let trial = Trial {
         catalog,
         snapshot,
         changes,
         options,
+        reached,
         unjudged: BTreeSet::new(),
         notes: Vec::new(),
     };
@@ -78,28 +93,34 @@ impl Trial<'_> {
         self.notes.extend(told.notes);
         self.unjudged
             .extend(told.could_not_judge.into_iter().map(Unjudged::from));
-        let able = self.able(&rules);
-        let (local, whole): (Vec<Arc<Rule>>, Vec<Arc<Rule>>) = able
-            .iter()
-            .cloned()
-            .partition(|rule| rule.locality.is_local());
+        let mut needed = Needed::open(self.catalog, self.snapshot, &rules);
+        let mut able = self.able(&rules, &mut needed);
         self.refuse_unread_tables(&rules);
-        let entities: BTreeSet<EntityId> = local.iter().map(|rule| rule.entity).collect();
-        let reader = Reader::new(
-            self.catalog,
-            self.snapshot,
-            self.options.audit.threads.max(1),
-            self.options.audit.memory_bytes / 2,
-        );
-        let effects = match Effects::look_up(&reader, self.changes, &entities) {
+        let entities: BTreeSet<EntityId> = able.local.iter().map(|rule| rule.entity).collect();
+        let looked_up = Effects::look_up(&self.reader(), self.changes, &entities);
+        let mut effects = match looked_up {
             Ok(effects) => effects,
             Err(problem) => {
                 self.doubt(None, problem);
-                return Ok(self.finish(clock, Effects::default(), Default::default()));
+                let (none, outcome) = (Effects::default(), Outcome::default());
+                return Ok(self.give_up(&rules, &mut needed, clock, none, outcome));
             }
         };
+        self.reached(Stage::LookedUp);
+        let judged = clock.filter(|_| self.changes.unfit.is_empty());
+        let slices = match judged {
+            Some(_) => self.slices(&rules, &mut able, &mut needed, &mut effects),
+            None => Vec::new(),
+        };
+        let completed = effects.complete_rest(&self.reader());
+        if let Err(problem) = completed {
+            self.doubt(None, problem);
+            return Ok(self.finish(clock, Effects::default(), Outcome::default()));
+        }
+        self.reached(Stage::Sliced);
         let Some(known) = clock else {
-            return Ok(self.finish(clock, effects, Default::default()));
+            let outcome = Outcome::default();
+            return Ok(self.give_up(&rules, &mut needed, clock, effects, outcome));
         };
         let examination = Examination {
             catalog: self.catalog,
@@ -110,40 +131,35 @@ impl Trial<'_> {
             quality: examination.run(self.changes, &effects),
             ..Outcome::default()
         };
-        if !self.changes.unfit.is_empty() {
+        if judged.is_none() {
             self.notes
                 .push("the rules were not asked: a value does not fit its column".into());
-            return Ok(self.finish(clock, effects, outcome));
+            return Ok(self.give_up(&rules, &mut needed, clock, effects, outcome));
         }
         let (mut before, mut after) = (Report::default(), Report::default());
-        match slices::read(&reader, &local, &effects) {
-            Err(problem) => self.doubt(None, problem),
-            Ok(slices) => {
-                for slices in slices {
-                    let name = self.catalog.entity(slices.entity).name.clone();
-                    outcome.entities.insert(name, slices.touched.len() as u64);
-                    let own: Vec<Arc<Rule>> = local
-                        .iter()
-                        .filter(|rule| rule.entity == slices.entity)
-                        .cloned()
-                        .collect();
-                    let ask = |tables| {
-                        let input = Input::Tables(Arc::new(tables));
-                        audit_as_of(self.catalog, &own, input, &self.options.audit, known)
-                    };
-                    append(&mut before, ask(slices.before)?);
-                    append(&mut after, ask(slices.after)?);
-                }
-            }
+        for slices in slices {
+            let name = self.catalog.entity(slices.entity).name.clone();
+            outcome.entities.insert(name, slices.touched.len() as u64);
+            let own = able.local.iter();
+            let own = own.filter(|rule| rule.entity == slices.entity);
+            let own: Vec<Arc<Rule>> = own.cloned().collect();
+            let ask = |tables| {
+                let input = Input::Tables(Arc::new(tables));
+                audit_as_of(self.catalog, &own, input, &self.options.audit, known)
+            };
+            append(&mut before, ask(slices.before)?);
+            append(&mut after, ask(slices.after)?);
         }
+        let whole = &able.whole;
         if !whole.is_empty() {
             let snapshot = Input::Snapshot(Arc::clone(self.snapshot));
             let overlaid = Input::Overlaid(Arc::new(self.overlay(&effects)?));
             for (report, input) in [(&mut before, snapshot), (&mut after, overlaid)] {
-                let told = audit_as_of(self.catalog, &whole, input, &self.options.audit, known)?;
+                let told = audit_as_of(self.catalog, whole, input, &self.options.audit, known)?;
                 append(report, told);
             }
         }
+        self.reached(Stage::Asked);
         self.take_in_doubts(&before, &after);
         left_behind(
             &effects,
@@ -166,6 +182,10 @@ impl Trial<'_> {
         Ok(self.finish(clock, effects, outcome))
     }
 
+    fn reached(&self, stage: Stage) {
+        (self.reached)(stage);
+    }
+
     fn doubt(&mut self, rule: Option<&str>, reason: impl Into<String>) {
         self.unjudged.insert(Unjudged {
             rule: rule.map(str::to_owned),
@@ -175,49 +195,77 @@ impl Trial<'_> {
     }
 
     /// The rules whose tables are all there; what is wrong with the others is told.
-    fn able(&mut self, rules: &[Arc<Rule>]) -> Vec<Arc<Rule>> {
-        let mut columns: BTreeMap<TableId, BTreeSet<usize>> = BTreeMap::new();
-        for rule in rules {
-            for id in needed_by(self.catalog, rule) {
-                let table = self.catalog.table(id);
-                let wanted = columns.entry(id).or_default();
-                wanted.extend(table.changed_at);
-                wanted.extend(&table.primary_key);
-                let path = table.path_to(rule.entity);
-                wanted.extend(path.into_iter().flat_map(|path| path.columns()));
-            }
-            for used in &rule.reads {
-                columns.entry(used.table).or_default().extend(&used.columns);
-            }
+    fn able(&mut self, rules: &[Arc<Rule>], needed: &mut Needed<'_>) -> Able {
+        for problem in needed.take_problems() {
+            self.doubt(None, problem);
         }
-        let input = Input::Snapshot(Arc::clone(self.snapshot));
-        let mut broken: BTreeSet<TableId> = BTreeSet::new();
-        for (id, columns) in columns {
-            let columns: Vec<usize> = columns.into_iter().collect();
-            let problems = match input.open(self.catalog, id, &columns) {
-                Err(problems) => problems,
-                Ok(opened) => check_pages(&opened, self.options.audit.threads),
+        let mut able = Able::default();
+        for rule in rules {
+            let missing = needed.missing(rule);
+            if !missing.is_empty() {
+                self.doubt(Some(&rule.id), format!("it needs {}", missing.join(", ")));
+                continue;
+            }
+            let kind = match rule.locality.is_local() {
+                true => &mut able.local,
+                false => &mut able.whole,
             };
-            if !problems.is_empty() {
-                broken.insert(id);
-            }
-            problems
-                .into_iter()
-                .for_each(|problem| self.doubt(None, problem));
-        }
-        let mut able = Vec::new();
-        for rule in rules {
-            let needed = needed_by(self.catalog, rule);
-            let missing: Vec<&str> = needed
-                .intersection(&broken)
-                .map(|id| self.catalog.table(*id).name.as_str())
-                .collect();
-            match missing.is_empty() {
-                true => able.push(Arc::clone(rule)),
-                false => self.doubt(Some(&rule.id), format!("it needs {}", missing.join(", "))),
-            }
+            kind.push(Arc::clone(rule));
         }
         able
+    }
+
+    /// The slices of what the plan touches, and the rules that can be asked about them. Every page that rules need is
+    /// unpacked on the way, most of them by what reads the slices; where one is damaged, they are read again for the
+    /// rules that do not need it.
+    fn slices(
+        &mut self,
+        rules: &[Arc<Rule>],
+        able: &mut Able,
+        needed: &mut Needed<'_>,
+        effects: &mut Effects,
+    ) -> Vec<Slices> {
+        let threads = self.threads();
+        let read = slices::read(&self.reader(), &able.local, effects, true);
+        let (slices, columns) = match read {
+            Ok(read) => (Some(read.slices), read.columns),
+            Err(_) => Default::default(),
+        };
+        let whole = needed.check_pages(&columns, threads);
+        if let (Some(slices), true) = (slices, whole) {
+            return slices;
+        }
+        *able = self.able(rules, needed);
+        match slices::read(&self.reader(), &able.local, effects, false) {
+            Ok(read) => read.slices,
+            Err(problem) => {
+                self.doubt(None, problem);
+                Vec::new()
+            }
+        }
+    }
+
+    fn threads(&self) -> usize {
+        self.options.audit.threads.max(1)
+    }
+
+    fn reader(&self) -> Reader<'_> {
+        let memory = self.options.audit.memory_bytes / 2;
+        Reader::new(self.catalog, self.snapshot, self.threads(), memory)
+    }
+
+    /// Nothing is asked; what is damaged is told all the same.
+    fn give_up(
+        mut self,
+        rules: &[Arc<Rule>],
+        needed: &mut Needed<'_>,
+        clock: Option<Clock>,
+        effects: Effects,
+        outcome: Outcome,
+    ) -> Tried {
+        needed.check_pages(&ColumnsOf::new(), self.threads());
+        self.able(rules, needed);
+        self.finish(clock, effects, outcome)
     }
 
     /// A change that no rule could ever see is judged by nobody.
@@ -363,31 +411,13 @@ impl Trial<'_> {
     }
 }
 
-/// What is wrong with the pages of a table, side by side.
-fn check_pages(input: &TableInput, threads: usize) -> Vec<String> {
-    let next = AtomicUsize::new(0);
-    let problems: Mutex<Vec<String>> = Mutex::default();
-    let work = || loop {
-        let part = next.fetch_add(1, Ordering::Relaxed);
-        if part >= input.parts() {
-            return;
-        }
-        if let Err(problem) = input.check_pages(part) {
-            problems
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(problem);
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..threads.min(input.parts()) {
-            scope.spawn(work);
-        }
-        work();
-    });
-    problems
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner)
+/// The rules that can be asked.
+#[derive(Default)]
+struct Able {
+    /// About the entities that the plan touches.
+    local: Vec<Arc<Rule>>,
+    /// About the whole snapshot.
+    whole: Vec<Arc<Rule>>,
 }
 
 /// What came of it, but for the verdict.

@@ -16,6 +16,7 @@ mod dry_run;
 mod form;
 mod identity;
 mod money;
+mod needed;
 mod plan;
 mod quality;
 mod reader;
@@ -29,16 +30,18 @@ use std::sync::Arc;
 
 use centinel_catalog::Catalog;
 
-pub use announce::{Announcement, announce, announced_as, announcement};
+pub use announce::{Announcement, announce, announced_as, announcement, approved_from};
 pub use approval::{
     APPROVAL_SCHEMA, Approval, Approver, append as append_approval, approval,
     read as read_approvals, refusals,
 };
 pub use change::{Changes, MOST_CHANGES, Mistake, Planned, RowChange, Unfit};
-pub use dry_run::RepairOptions;
+pub use dry_run::{RepairOptions, Stage};
 pub use form::{read_changes, read_text};
 pub use identity::{FileIdentity, SnapshotIdentity};
-pub use plan::{JudgedBy, PLAN_SCHEMA, PlanInput, PlannedChange, RepairPlan, judged_by, plan};
+pub use plan::{
+    JudgedBy, PLAN_SCHEMA, PlanInput, PlannedChange, RepairPlan, judged_by, plan, plan_told,
+};
 pub use report::{
     ChangedViolation, DryRun, Money, MoneyTotal, Moved, Quality, QualityFinding, QualityKind,
     RowCounts, Unjudged, Verdict, Violation, Violations,

@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 use super::change::{Changes, Planned, RowChange};
-use super::dry_run::{RepairOptions, Tried, dry_run};
+use super::dry_run::{RepairOptions, Stage, Tried, dry_run};
 use super::identity::{SnapshotIdentity, hex, identify, unchanged};
 use super::report::{DryRun, Unjudged, Verdict};
 use super::rows::{Effect, Row};
@@ -96,15 +96,28 @@ pub struct PlanInput<'a> {
 /// Tries a plan. What cannot be judged is told in the result; an error is only what keeps it from being tried at all.
 /// Not for use within an asynchronous runtime.
 pub fn plan(input: &PlanInput<'_>) -> Result<RepairPlan, EngineError> {
+    plan_told(input, &|_| ())
+}
+
+/// The same; `reached` is told of each stage when it is done.
+///
+/// # Errors
+/// As [`plan`].
+pub fn plan_told(
+    input: &PlanInput<'_>,
+    reached: &dyn Fn(Stage),
+) -> Result<RepairPlan, EngineError> {
     let threads = input.options.audit.threads.max(1);
     let (identity, stamps) = identify(input.catalog, input.snapshot, threads)
         .map_err(|problem| EngineError::Snapshot(vec![problem]))?;
+    reached(Stage::Identified);
     let tried = dry_run(
         input.catalog,
         input.rules,
         input.snapshot,
         input.changes,
         input.options,
+        reached,
     )?;
     let Tried {
         mut report,

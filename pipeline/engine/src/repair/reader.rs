@@ -45,6 +45,18 @@ impl<'a> Reader<'a> {
         probe: &[usize],
         pick: Pick<'_>,
     ) -> Result<Vec<RecordBatch>, String> {
+        self.pick_with(id, columns, probe, pick, false)
+    }
+
+    /// The same; with `thorough` every page of these columns is unpacked, those in which no row is wanted as well.
+    pub fn pick_with(
+        &self,
+        id: TableId,
+        columns: &[usize],
+        probe: &[usize],
+        pick: Pick<'_>,
+        thorough: bool,
+    ) -> Result<Vec<RecordBatch>, String> {
         let table = self.catalog.table(id);
         let mut columns: Vec<usize> = columns.iter().chain(probe).copied().collect();
         columns.sort_unstable();
@@ -69,7 +81,7 @@ impl<'a> Reader<'a> {
             if part >= input.parts() {
                 return;
             }
-            match input.read_picked(part, &probe, pick) {
+            match input.read_picked(part, &probe, pick, thorough) {
                 Ok(None) => {}
                 Ok(Some(rows)) => {
                     let bytes = rows.get_array_memory_size();

@@ -9,6 +9,7 @@ use centinel_model::{EntityId, TableId};
 use super::change::{Changes, Planned, RowChange};
 use super::reader::{Reader, set_of};
 use super::value::Value;
+use crate::audit::ByHash;
 
 /// All values of a row, by index of the column.
 pub(super) type Row = Vec<Value>;
@@ -23,8 +24,10 @@ pub(super) struct Effect {
     pub key: Option<String>,
     /// How many rows of the snapshot have this key.
     pub found: usize,
+    /// Until [`Effects::complete`] its key and the columns that lead to entities only; all others are null.
     pub before: Option<Row>,
     pub after: Option<Row>,
+    is_complete: bool,
     /// The entities that it touches, before and after.
     pub entities: BTreeSet<(EntityId, String)>,
     /// Of which kinds of entities it leads to none, though its table does: before, and after.
@@ -71,6 +74,78 @@ impl Effects {
         Ok(effects)
     }
 
+    /// Whether rows of this table change.
+    pub fn has_changes_of(&self, id: TableId) -> bool {
+        self.rows.iter().any(|effect| effect.change.table == id)
+    }
+
+    /// Fills in what was not read of the changed rows of a table: from these rows of it, which have all columns, and from
+    /// the snapshot where they are not among them.
+    pub fn complete(
+        &mut self,
+        reader: &Reader<'_>,
+        id: TableId,
+        rows: &[RecordBatch],
+    ) -> Result<(), String> {
+        if self.incomplete(id).is_empty() {
+            return Ok(());
+        }
+        self.fill_in(reader, id, rows)?;
+        let missing = self.incomplete(id);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let table = reader.catalog.table(id);
+        let all: Vec<usize> = (0..table.columns.len()).collect();
+        let found = reader.by_key(id, &all, &table.primary_key, &missing)?;
+        self.fill_in(reader, id, &found)
+    }
+
+    /// The same for all tables of which nothing else was read.
+    pub fn complete_rest(&mut self, reader: &Reader<'_>) -> Result<(), String> {
+        let tables: BTreeSet<TableId> =
+            self.rows.iter().map(|effect| effect.change.table).collect();
+        tables
+            .into_iter()
+            .try_for_each(|id| self.complete(reader, id, &[]))
+    }
+
+    /// The keys of changed rows that were found and not read whole.
+    fn incomplete(&self, id: TableId) -> ByHash<()> {
+        let own = self
+            .rows
+            .iter()
+            .filter(|effect| effect.change.table == id && effect.found > 0 && !effect.is_complete);
+        set_of(own.filter_map(|effect| effect.key.as_deref()))
+    }
+
+    fn fill_in(
+        &mut self,
+        reader: &Reader<'_>,
+        id: TableId,
+        rows: &[RecordBatch],
+    ) -> Result<(), String> {
+        let table = reader.catalog.table(id);
+        for rows in rows {
+            let texts = reader.texts(id, &table.primary_key, rows, &table.primary_key)?;
+            for row in 0..rows.num_rows() {
+                let key = (id, texts.value(row).to_owned());
+                let Some(index) = self.by_key.get(&key) else {
+                    continue;
+                };
+                let effect = &mut self.rows[*index];
+                if !effect.is_complete {
+                    let columns = rows.columns().iter();
+                    let values = columns.map(|column| Value::of(column.as_ref(), row));
+                    effect.before = Some(values.collect());
+                    effect.after = after(&effect.change, effect.before.as_ref());
+                    effect.is_complete = true;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The changed row with this key.
     pub fn find(&self, table: TableId, key: &str) -> Option<&Effect> {
         let index = self.by_key.get(&(table, key.to_owned()))?;
@@ -94,6 +169,7 @@ impl Effects {
             found: 0,
             before: None,
             after: None,
+            is_complete: false,
             entities: BTreeSet::new(),
             nowhere: Default::default(),
         });
@@ -110,16 +186,9 @@ impl Effects {
         waiting: &mut BTreeMap<TableId, BTreeSet<String>>,
     ) -> Result<(), String> {
         let table = reader.catalog.table(id);
-        let changed = self.rows.iter().any(|effect| effect.change.table == id);
-        let columns: Vec<usize> = match changed {
-            true => (0..table.columns.len()).collect(),
-            false => table
-                .entities
-                .iter()
-                .filter(|path| entities.contains(&path.entity()))
-                .flat_map(|path| path.columns().to_vec())
-                .collect(),
-        };
+        let paths = table.entities.iter();
+        let paths = paths.filter(|path| entities.contains(&path.entity()));
+        let columns: Vec<usize> = paths.flat_map(|path| path.columns().to_vec()).collect();
         let wanted = set_of(keys.iter().map(String::as_str));
         let found = reader.by_key(id, &columns, &table.primary_key, &wanted)?;
         for rows in &found {

@@ -10,6 +10,7 @@ use centinel_catalog::{Catalog, EntityPath};
 use centinel_model::{EntityId, TableId};
 use centinel_rules::Rule;
 
+use super::needed::ColumnsOf;
 use super::reader::{Reader, set_of};
 use super::rows::{Effects, Row};
 use super::value::Value;
@@ -27,6 +28,13 @@ pub(super) struct Slices {
     pub after: Tables,
 }
 
+/// What was read.
+pub(super) struct Read {
+    pub slices: Vec<Slices>,
+    /// The columns of which every page was unpacked.
+    pub columns: ColumnsOf,
+}
+
 /// What is read of one table.
 #[derive(Default)]
 struct Wanted {
@@ -39,12 +47,14 @@ struct Wanted {
 /// By target table and entity: the keys of rows that lead to a touched entity.
 type Targets = BTreeMap<(TableId, EntityId), ByHash<()>>;
 
-/// Reads the slices of all touched entities that these local rules judge.
+/// Reads the slices of all touched entities that these local rules judge, and with them what was not read yet of the
+/// changed rows. With `thorough` every page of what is read is unpacked.
 pub(super) fn read(
     reader: &Reader<'_>,
     rules: &[Arc<Rule>],
-    effects: &Effects,
-) -> Result<Vec<Slices>, String> {
+    effects: &mut Effects,
+    thorough: bool,
+) -> Result<Read, String> {
     let entities: BTreeSet<EntityId> = rules.iter().map(|rule| rule.entity).collect();
     let mut slices: Vec<Slices> = entities
         .iter()
@@ -64,10 +74,20 @@ pub(super) fn read(
         })
         .collect();
     let mut wanted = wanted(reader.catalog, rules, &keys);
-    let mut targets = Targets::new();
+    for (id, want) in &mut wanted {
+        if effects.has_changes_of(*id) {
+            want.columns
+                .extend(0..reader.catalog.table(*id).columns.len());
+        }
+    }
+    let (mut targets, mut columns) = (Targets::new(), ColumnsOf::new());
     while let Some(id) = ready(&wanted)? {
         let want = wanted.remove(&id).unwrap_or_default();
-        let rows = read_table(reader, id, &want, &keys, &targets)?;
+        let rows = read_table(reader, id, &want, &keys, &targets, thorough)?;
+        if thorough {
+            columns.insert(id, want.columns.clone());
+        }
+        effects.complete(reader, id, &rows)?;
         for slices in &mut slices {
             if !want.entities.contains(&slices.entity) {
                 continue;
@@ -88,7 +108,7 @@ pub(super) fn read(
             refuse_repeated(reader, id, &rows, &targets)?;
         }
     }
-    Ok(slices)
+    Ok(Read { slices, columns })
 }
 
 fn touched(effects: &Effects, entity: EntityId) -> BTreeSet<String> {
@@ -150,6 +170,7 @@ fn read_table(
     want: &Wanted,
     keys: &BTreeMap<EntityId, ByHash<()>>,
     targets: &Targets,
+    thorough: bool,
 ) -> Result<Vec<RecordBatch>, String> {
     let table = reader.catalog.table(id);
     let columns: Vec<usize> = want.columns.iter().copied().collect();
@@ -162,7 +183,7 @@ fn read_table(
     probe.sort_unstable();
     probe.dedup();
     let place = |column: &usize| probe.iter().position(|known| known == column);
-    reader.pick(id, &columns, &probe, &|rows| {
+    let pick = |rows: &RecordBatch| -> Result<BooleanBuffer, String> {
         let mut all = BooleanBuffer::new_unset(rows.num_rows());
         for entity in &want.entities {
             let Some(path) = table.path_to(*entity) else {
@@ -172,7 +193,8 @@ fn read_table(
             all = &all | &belongs(reader, id, path, rows, &places, keys, targets)?;
         }
         Ok(all)
-    })
+    };
+    reader.pick_with(id, &columns, &probe, &pick, thorough)
 }
 
 /// Which rows lead to a touched entity by this path.

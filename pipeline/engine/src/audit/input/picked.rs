@@ -5,28 +5,34 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::buffer::BooleanBuffer;
-use arrow::compute::{cast, concat_batches, filter_record_batch};
+use arrow::compute::{cast, concat, concat_batches, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Schema};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection};
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
+use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::errors::ParquetError;
 
 use super::super::fit;
 use super::super::snapshot::Snapshot;
-use super::{BATCH_ROWS, Chunks, DataFile, Part, Place, TableInput};
+use super::pages::Columns;
+use super::{BATCH_ROWS, DataFile, Part, Place, TableInput};
 
 /// Says which of some rows are wanted. They have the probed columns, in that order, as the files hold them: keys are
 /// not in their normal form, and nothing is refused for being null.
 pub(crate) type Pick<'a> = &'a (dyn Fn(&RecordBatch) -> Result<BooleanBuffer, String> + Sync);
 
+/// A row group of a file.
+type Group<'a> = (&'a Snapshot, &'a DataFile, usize);
+
 impl TableInput {
     /// The wanted rows of a part with all columns that are read, in storage types. `probe` names positions among these
-    /// columns; nothing else is read of a part in which no row is wanted.
+    /// columns; nothing else is decoded of a part in which no row is wanted. With `thorough` every page of all these
+    /// columns is unpacked, so that nothing unreadable is passed over; otherwise only those that hold wanted rows.
     pub fn read_picked(
         &self,
         part: usize,
         probe: &[usize],
         pick: Pick<'_>,
+        thorough: bool,
     ) -> Result<Option<RecordBatch>, String> {
         match &self.parts[part] {
             Part::Batch(batch) => {
@@ -49,7 +55,12 @@ impl TableInput {
                 file,
                 group,
             } => self
-                .pick_of_group(snapshot, file, *group, probe, pick)
+                .pick_of_group(
+                    (snapshot.as_ref(), file.as_ref(), *group),
+                    probe,
+                    pick,
+                    thorough,
+                )
                 .map_err(|problem| format!("{}: {problem}", file.shown)),
             Part::Kept(_) => Err("rows are picked from the snapshot itself".into()),
         }
@@ -57,15 +68,14 @@ impl TableInput {
 
     fn pick_of_group(
         &self,
-        snapshot: &Snapshot,
-        file: &DataFile,
-        group: usize,
+        group: Group<'_>,
         probe: &[usize],
         pick: Pick<'_>,
+        thorough: bool,
     ) -> Result<Option<RecordBatch>, String> {
         let said = |error: arrow::error::ArrowError| error.to_string();
         let (mut masks, mut told) = (Vec::new(), Vec::new());
-        self.decode(snapshot, file, group, probe, None, &mut |rows| {
+        self.decode(group, probe, None, thorough, &mut |rows| {
             let wanted = pick(&rows)?;
             let wanted = BooleanArray::from(wanted);
             if wanted.true_count() > 0 {
@@ -74,59 +84,46 @@ impl TableInput {
             masks.push(wanted);
             Ok(())
         })?;
+        let is_other = |position: &usize| !probe.contains(position);
         let Some(first) = told.first() else {
+            if thorough {
+                let others = all(self).into_iter().filter(is_other);
+                self.check_columns(group.0, group.1, group.2, others)?;
+            }
             return Ok(None);
         };
         let told = concat_batches(&first.schema(), &told).map_err(said)?;
-        let others: Vec<usize> = all(self)
-            .into_iter()
-            .filter(|position| !probe.contains(position))
-            .collect();
         let selection = RowSelection::from_filters(&masks);
-        let mut parts = Vec::new();
-        if !others.is_empty() {
-            self.decode(
-                snapshot,
-                file,
-                group,
-                &others,
-                Some(selection),
-                &mut |rows| {
-                    parts.push(rows);
-                    Ok(())
-                },
-            )?;
-        }
-        let rest = match parts.first() {
-            Some(first) => Some(concat_batches(&first.schema(), &parts).map_err(said)?),
-            None => None,
-        };
-        if rest
-            .as_ref()
-            .is_some_and(|rest| rest.num_rows() != told.num_rows())
-        {
-            return Err("its columns have different numbers of rows".into());
-        }
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
         for position in all(self) {
-            let of = |positions: &[usize]| positions.iter().position(|known| *known == position);
-            columns.push(match (of(probe), of(&others), &rest) {
-                (Some(place), _, _) => Arc::clone(told.column(place)),
-                (None, Some(place), Some(rest)) => Arc::clone(rest.column(place)),
-                _ => return Err("a column was not read".into()),
-            });
+            if let Some(place) = probe.iter().position(|known| *known == position) {
+                columns.push(Arc::clone(told.column(place)));
+                continue;
+            }
+            // One column after the other, so that few bytes are held.
+            let mut parts = Vec::new();
+            let selection = Some(selection.clone());
+            self.decode(group, &[position], selection, thorough, &mut |rows| {
+                parts.push(Arc::clone(rows.column(0)));
+                Ok(())
+            })?;
+            let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+            columns.push(concat(&parts).map_err(said)?);
         }
-        self.named(&all(self), columns, told.num_rows()).map(Some)
+        let rows = told.num_rows();
+        if columns.iter().any(|column| column.len() != rows) {
+            return Err("its columns have different numbers of rows".into());
+        }
+        self.named(&all(self), columns, rows).map(Some)
     }
 
     /// Hands on some columns of a row group, of all rows or of those selected.
     fn decode(
         &self,
-        snapshot: &Snapshot,
-        file: &DataFile,
-        group: usize,
+        (snapshot, file, group): Group<'_>,
         positions: &[usize],
         selection: Option<RowSelection>,
+        thorough: bool,
         each: &mut dyn FnMut(RecordBatch) -> Result<(), String>,
     ) -> Result<(), String> {
         let said = |error: ParquetError| format!("cannot be read: {error}");
@@ -136,22 +133,15 @@ impl TableInput {
                 Place::Root(root) => Some(root),
                 Place::Constant(_) | Place::Nowhere => None,
             });
-        let mask = ProjectionMask::roots(file.metadata.parquet_schema(), roots);
-        let ranges = ranges(file, group, &mask);
-        let bytes = snapshot.read(&file.path, &ranges)?;
-        let chunks = Chunks {
-            length: file.size,
-            parts: ranges.iter().map(|range| range.start).zip(bytes).collect(),
-        };
-        let mut reader =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(chunks, file.metadata.clone())
-                .with_row_groups(vec![group])
-                .with_projection(mask)
-                .with_batch_size(BATCH_ROWS);
-        if let Some(selection) = selection {
-            reader = reader.with_row_selection(selection);
-        }
-        for batch in reader.build().map_err(said)? {
+        let schema = file.metadata.parquet_schema();
+        let mask = ProjectionMask::roots(schema, roots);
+        let pages = Columns::open(snapshot, file, group, &mask, thorough)?;
+        let types = Some(file.metadata.schema().fields());
+        let levels = parquet_to_arrow_field_levels(schema, mask, types).map_err(said)?;
+        let reader = ParquetRecordBatchReader::try_new_with_row_groups(
+            &levels, &pages, BATCH_ROWS, selection,
+        );
+        for batch in reader.map_err(said)? {
             let batch = batch.map_err(|error| format!("cannot be read: {error}"))?;
             let mut columns = Vec::with_capacity(positions.len());
             for position in positions {
@@ -174,7 +164,7 @@ impl TableInput {
             }
             each(self.named(positions, columns, batch.num_rows())?)?;
         }
-        Ok(())
+        pages.finish()
     }
 
     fn named(

@@ -5,9 +5,10 @@ mod csv;
 mod json_lines;
 mod parquet;
 
+use std::io::Read;
 use std::path::Path;
 
-use centinel_catalog::Catalog;
+use centinel_catalog::{Catalog, open_file};
 
 use super::change::{Changes, MOST_CHANGES, Mistake};
 
@@ -47,14 +48,13 @@ pub fn read_changes(catalog: &Catalog, path: &Path) -> Result<Changes, Vec<Mista
 /// A file's text, in UTF-8, without a mark of byte order.
 pub fn read_text(path: &Path) -> Result<String, Vec<Mistake>> {
     let refuse = |problem: String| vec![Mistake::new("", problem, "name a file of UTF-8 text")];
-    let size = std::fs::metadata(path)
-        .map_err(|error| refuse(format!("cannot be read: {error}")))?
-        .len();
-    if size > MOST_BYTES {
+    let unreadable = |error: std::io::Error| refuse(format!("cannot be read: {error}"));
+    let mut file = open_file(path).map_err(unreadable)?;
+    if file.metadata().map_err(unreadable)?.len() > MOST_BYTES {
         return Err(refuse("is larger than 1 GiB".into()));
     }
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| refuse(format!("cannot be read: {error}")))?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(unreadable)?;
     match text.strip_prefix('\u{feff}') {
         Some(rest) => Ok(rest.to_owned()),
         None => Ok(text),

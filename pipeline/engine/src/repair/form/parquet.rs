@@ -1,12 +1,11 @@
 //! Parquet with the columns of [`COLUMNS`], all of them text.
 
-use std::fs::File;
 use std::path::Path;
 
 use arrow::array::{Array, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
-use centinel_catalog::Catalog;
+use centinel_catalog::{Catalog, open_file};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::super::change::{Changes, Mistake};
@@ -17,7 +16,7 @@ pub fn read(catalog: &Catalog, path: &Path) -> Result<Changes, Vec<Mistake>> {
     let refuse = |problem: String, remedy: &str| vec![Mistake::new("", problem, remedy)];
     let unreadable =
         |error: String| refuse(format!("cannot be read: {error}"), "name a Parquet file");
-    let file = File::open(path).map_err(|error| unreadable(error.to_string()))?;
+    let file = open_file(path).map_err(|error| unreadable(error.to_string()))?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)
         .map_err(|error| unreadable(error.to_string()))?;
     for field in reader.schema().fields() {

@@ -350,8 +350,19 @@ pub fn texts_equal(left: &str, right: &str) -> Option<bool> {
 
 /// A text such that two are unequal by every collation when these are; none beyond printable ASCII.
 pub fn folded(text: &str) -> Option<String> {
+    let mut name = String::new();
+    fold_into(text, &mut name).then_some(name)
+}
+
+/// The same into a text that is there already; false where there is none.
+pub fn fold_into(text: &str, name: &mut String) -> bool {
+    name.clear();
     let plain = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    plain.then(|| text.trim_end_matches(' ').to_ascii_lowercase())
+    if plain {
+        name.push_str(text.trim_end_matches(' '));
+        name.make_ascii_lowercase();
+    }
+    plain
 }
 
 fn checked_add(left: Amount, right: Amount) -> Option<Amount> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use centinel_catalog::{ColumnType, Table};
 use centinel_model::TableId;
@@ -11,7 +11,9 @@ use super::super::change::{MOST_CHANGES, Mistake, Planned, RowChange, shown_key}
 use super::super::reader::Reader;
 use super::super::value::Value;
 use super::ScriptError;
-use super::expression::{Columns, Comparison, Condition, Doubt, Expression, What, folded};
+use super::expression::{
+    Columns, Comparison, Condition, Doubt, Expression, What, fold_into, folded,
+};
 use super::parse::{Change, Statement};
 use super::values::assigned;
 
@@ -189,13 +191,42 @@ impl<'a> TableScript<'a> {
     /// Which of some rows any statement may touch.
     fn wanted(&self, rows: &RecordBatch, probe: &[usize]) -> BooleanBuffer {
         let place = |column: usize| probe.iter().position(|known| *known == column);
+        let candidates = self.candidates(rows, &place);
         BooleanBuffer::collect_bool(rows.num_rows(), |row| {
             let value = |column: usize| match place(column) {
                 Some(place) => Value::of(rows.column(place).as_ref(), row),
                 None => Value::Null,
             };
-            self.is_wanted(&value)
+            candidates.value(row) && self.is_wanted(&value)
         })
+    }
+
+    /// The rows that need a closer look. Where every statement names its rows by texts, those are told from millions of
+    /// others without making values of them.
+    fn candidates(
+        &self,
+        rows: &RecordBatch,
+        place: &dyn Fn(usize) -> Option<usize>,
+    ) -> BooleanBuffer {
+        let count = rows.num_rows();
+        if !self.inserts.is_empty() || !self.open.is_empty() {
+            return BooleanBuffer::new_set(count);
+        }
+        let mut all = BooleanBuffer::new_unset(count);
+        let mut name = String::new();
+        for (column, by_value) in &self.pinned {
+            let values = place(*column).map(|place| rows.column(place));
+            let texts = values.and_then(|values| values.as_string_opt::<i32>());
+            let Some(texts) = texts else {
+                return BooleanBuffer::new_set(count);
+            };
+            let found = BooleanBuffer::collect_bool(count, |row| {
+                let is_known = |name: &String| by_value.contains_key(name);
+                texts.is_valid(row) && (!fold_into(texts.value(row), &mut name) || is_known(&name))
+            });
+            all = &all | &found;
+        }
+        all
     }
 
     fn is_wanted(&self, value: Columns<'_>) -> bool {

@@ -1,4 +1,4 @@
-//! What a run of detection told, kept as a report: for test environments, where a build server reads it.
+//! What a run of detection tells → the report of that run: for test environments, where a build server reads it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ const MOST_KEPT: usize = 100_000;
 
 /// The findings that are open, as they were last told.
 #[derive(Default)]
-pub struct Told {
+pub struct FindingsReport {
     open: BTreeMap<String, Finding>,
 }
 
-impl Told {
+impl FindingsReport {
     /// Takes in what was told.
     pub fn take_in(&mut self, messages: &[Message]) {
         for (_, bytes) in messages {

@@ -1,5 +1,9 @@
 //! `centinel repair` as a person or a script meets it.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod carried_out;
+mod masked;
+mod platform;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,6 +19,36 @@ fn centinel(arguments: &[&str]) -> (i32, String, String) {
         .current_dir(root())
         .output()
         .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (
+        done.status.code().unwrap(),
+        text(done.stdout),
+        text(done.stderr),
+    )
+}
+
+/// How long a program that would wait for somebody is waited for.
+const LONGEST: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// The same, of a program that might wait for ever.
+fn centinel_in_time(arguments: &[&str]) -> (i32, String, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_centinel"))
+        .args(arguments)
+        .current_dir(root())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let began = std::time::Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if began.elapsed() > LONGEST {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("{arguments:?} waits");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let done = child.wait_with_output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (
         done.status.code().unwrap(),
