@@ -31,6 +31,8 @@ pub fn report_of(line: &[u8]) -> Result<Option<Report>, String> {
         Some(scope) => scope,
         // What ends needs none.
         None if ends => Scope::All,
+        // It trips nothing, and what is sure is not held in doubt.
+        None if finding.verdict == Verdict::Confirmed && declared.is_none() => return Ok(None),
         None => {
             return Err(format!(
                 "finding {} of rule {} says not which order, merchant or business code it concerns ({} `{}`)",
@@ -184,6 +186,19 @@ mod tests {
                 .iter()
                 .all(|point| report.points.contains(*point))
         );
+    }
+
+    #[test]
+    fn what_would_hold_nothing_needs_no_place() {
+        let told = |verdict: &str| {
+            told(|line| {
+                line["entity"] = json!("cash_out");
+                line["trip"] = Value::Null;
+                line["verdict"] = json!(verdict);
+            })
+        };
+        assert_eq!(told("confirmed"), Ok(None));
+        assert!(told("undetermined").is_err());
     }
 
     /// Never wider than declared, and never nothing without a word.

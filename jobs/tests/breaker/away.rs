@@ -25,6 +25,10 @@ fn what_is_found_while_the_breaker_is_away_is_told_when_it_is_back() {
     until("the first trip", || {
         (breaker.trips() == orders(1)).then_some(())
     });
+    until("its first word of detection", || {
+        let status = breaker.get("/v1/status");
+        status["staleness_ms"].is_u64().then_some(())
+    });
     assert_eq!(breaker.running.terminate(), 0);
 
     for number in 1..5 {
