@@ -26,7 +26,7 @@ pub struct FindingsFile {
 /// Reads the file. A last line without an end is still being written, and passed over.
 pub fn read_findings(path: &Path) -> Result<FindingsFile, String> {
     let file = open_file(path)
-        .map_err(|error| format!("{error}: name the file that detection writes its findings to"))?;
+        .map_err(|error| format!("{error}; name the file that detection writes its findings to"))?;
     let mut lines = BufReader::new(file);
     let (mut told, mut line, mut number) = (FindingsFile::default(), Vec::new(), 0_u64);
     loop {

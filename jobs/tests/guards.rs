@@ -35,6 +35,8 @@ columns:
   payment_no: text
   order_no: text
   amount: { type: integer, money: { currency: CNY, unit: minor } }
+  published_at: timestamp
+changed_at: published_at
 ";
 
 /// Each row has its own currency, counted in its minor unit; the event has the major one.
@@ -66,6 +68,8 @@ columns:
   order_no: text
   currency: text
   balance: { type: \"decimal(18,2)\", money: { currency: { column: currency }, unit: major } }
+  published_at: timestamp
+changed_at: published_at
 ";
 
 const AT: &str = "2026-11-22T08:00:00Z";
@@ -83,6 +87,8 @@ fn change(table: &str, sequence: u64, before: &Value, after: &Value) -> Value {
 }
 
 fn event(name: &str, id: &str, after: &Value) -> Value {
+    let mut after = after.clone();
+    after["published_at"] = AT.into();
     json!({"event": name, "message_id": id, "committed_at": AT, "after": after})
 }
 

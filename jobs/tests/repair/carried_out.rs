@@ -74,7 +74,7 @@ fn what_is_done_otherwise_than_planned_is_told_and_the_plan_is_broken() {
     assert_eq!(status, 2, "{out}");
     assert!(out.contains("approved by Lin at "), "{out}");
     assert!(out.contains("\nbroken\n"), "{out}");
-    let lines = |rule: &str| out.matches(&format!("  {rule} of order ")).count();
+    let lines = |rule: &str| out.matches(&format!("  {rule} of ")).count();
     assert_eq!(
         (
             lines("manual-change-payment"),

@@ -21,7 +21,7 @@ use crate::support::{
 /// What passes of the wall clock with each look at it.
 const STEP: i64 = SECOND;
 /// How long a source may be silent.
-const SILENT: Duration = Duration::seconds(60);
+const SILENT: Duration = Duration::seconds(300);
 /// The guard's window: so long a change waits at least.
 const WINDOW: i64 = 120 * SECOND;
 
