@@ -83,7 +83,7 @@ impl Begun {
             input,
             ending: Arc::new(AtomicBool::new(false)),
             _alone: alone,
-            temporary: temporary,
+            temporary,
         };
         begun.watch(&stop, scheduled.timeout());
         Ok(begun)

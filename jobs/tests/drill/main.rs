@@ -28,7 +28,7 @@ fn every_fault_is_detected_in_its_time_and_the_breaker_holds() {
         (number(&last, "detected"), number(&last, "false_alarms")),
         (42, 0)
     );
-    assert_eq!(place.history("drills"), [last.clone()]);
+    assert_eq!(place.history("drills"), std::slice::from_ref(&last));
     let asked = number(&last["breaker"], "asked");
     let held = number(&last["breaker"]["held"], "requests");
     assert!(
