@@ -70,6 +70,7 @@ port = DATABASE_PORT
 user = "DATABASE_USER"
 password = { env = "DATABASE_PASSWORD" }
 server_id = 4711
+snapshot = true
 [breaker_report]
 url = "http://127.0.0.1:BREAKER_PORT"
 key = { file = "report.key" }
