@@ -37,7 +37,7 @@ def look(method, path, body, token, most):
 looks = [("GET", "/v1/trips?limit=1000", None, person, 1 << 30)] * 2
 looks += [("POST", "/v1/trips/preview", wish, person, 1 << 30)] * 2
 looks += [("GET", "/v1/audit?limit=1000", None, person, 1 << 30)] * 2
-looks += [("GET", "/v1/changes", None, key, 200000)] * 4
+looks += [("GET", "/v1/changes", None, key, 100000)] * 4
 for one in looks:
     threading.Thread(target=look, args=one).start()
 "#;
