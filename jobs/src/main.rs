@@ -19,7 +19,6 @@ mod reload;
 mod repair;
 mod rules;
 mod run;
-
 mod schedule;
 mod sweep_told;
 
