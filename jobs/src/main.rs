@@ -23,7 +23,6 @@ mod reload;
 mod repair;
 mod rules;
 mod run;
-
 mod schedule;
 mod sweep_told;
 

@@ -72,6 +72,21 @@ columns:
 changed_at: published_at
 ";
 
+/// Guards bring their rules by themselves; a folder of rules has one at least.
+const RULE: &str = "/* ---
+id: payment-is-not-negative
+title: Nobody pays less than nothing
+entity: order
+severity: error
+key: [order_no, payment_no]
+owner: payment
+settle: 0s
+retries: 0
+status: stable
+--- */
+SELECT order_no, payment_no FROM payment WHERE amount < 0
+";
+
 const AT: &str = "2026-11-22T08:00:00Z";
 
 fn change(table: &str, sequence: u64, before: &Value, after: &Value) -> Value {
@@ -102,7 +117,7 @@ fn by_hand(lines: &[Value]) -> Vec<(String, String, String)> {
         ("schemas/payment_amended.yaml", AMENDED),
         ("schemas/wallet.yaml", WALLET),
         ("schemas/wallet_set.yaml", SET),
-        ("rules/README.md", "No rules of their own.\n"),
+        ("rules/payment-is-not-negative.sql", RULE),
     ] {
         let path = folder.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();

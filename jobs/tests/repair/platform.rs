@@ -81,12 +81,12 @@ impl Platform {
             }
             let text = std::fs::read_to_string(&path).unwrap();
             // Guards stand last.
-            let (own, guard) = match text.split_once("\nguard:") {
-                Some((own, _)) => (own.to_owned() + "\n", GUARD),
-                None => (text, GUARD),
+            let own = match text.split_once("\nguard:") {
+                Some((own, _)) => own.to_owned() + "\n",
+                None => text,
             };
             let text = match name {
-                "payment.yaml" => own + guard,
+                "payment.yaml" => own + GUARD,
                 _ => own,
             };
             platform.write(&format!("schemas/{name}"), &text);
