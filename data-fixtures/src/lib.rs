@@ -9,6 +9,7 @@
 pub mod auditor;
 mod cash_out;
 mod fault;
+pub mod incident;
 mod key;
 mod order;
 mod parameters;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use data_fixtures::incident::Incident;
 use data_fixtures::truth::Truth;
 use data_fixtures::write::{LogFiles, LogForm, LogLayout, SnapshotWriter};
 use data_fixtures::{
@@ -22,6 +23,14 @@ struct Arguments {
     /// Equal arguments and seed give equal bytes
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Writes the incident of the worked example instead: `snapshot/`, and `load.sql` with the same rows
+    #[arg(long, conflicts_with_all = [
+        "orders", "orders_per_second", "key_style", "merchants", "max_delay_seconds", "heartbeat_seconds",
+        "tail_seconds", "faults_per_ten_thousand", "manual_per_ten_thousand", "fault", "every_fault", "forms",
+        "layout", "snapshot_after_seconds", "without_events", "repeat_share", "replay_share", "stall",
+        "stall_after_seconds", "stall_seconds", "interleave", "shuffle",
+    ])]
+    incident: bool,
     /// How many orders
     #[arg(long, default_value_t = 1_000)]
     orders: u64,
@@ -234,6 +243,10 @@ impl Iterator for &mut Watched {
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     std::fs::create_dir_all(&arguments.out)?;
+    if arguments.incident {
+        Incident::simulate(arguments.seed).write(&arguments.out)?;
+        return Ok(());
+    }
     let parameters = arguments.parameters();
     let as_of = arguments
         .snapshot_after_seconds

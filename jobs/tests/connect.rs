@@ -1,110 +1,51 @@
 //! The README's "Connect your platform", run as it is written but for the ports, beside a real MariaDB and a real Kafka.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod terminal;
+
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use terminal::{Background, Terminal, blocks};
 use test_servers::{Kafka, MariaDb};
 
 /// What any wait ends with at the latest.
 const LONG: Duration = Duration::from_secs(90);
 const DETECT: &str = "centinel detect ";
 
-/// The shell blocks of a section of the README, in order.
-fn blocks(section: &str) -> Vec<String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
-    let from = readme.split_once(&format!("\n## {section}\n")).unwrap().1;
-    let section = from.split("\n## ").next().unwrap();
-    let blocks = section.split("```sh\n").skip(1);
-    blocks
-        .map(|block| block.split("```").next().unwrap().to_owned())
-        .collect()
+/// A terminal with what a platform's people have on their path.
+fn terminal(mariadb: &MariaDb, kafka: &Kafka) -> Terminal {
+    let broker = kafka.bootstrap();
+    let broker = broker.rsplit(':').next().unwrap().parse().unwrap();
+    let ports = vec![("3306", mariadb.port()), ("9092", broker)];
+    let terminal = Terminal::new(mariadb.admin_password(), ports);
+    for (name, class) in [
+        ("kafka-topics.sh", "org.apache.kafka.tools.TopicCommand"),
+        (
+            "kafka-console-producer.sh",
+            "org.apache.kafka.tools.ConsoleProducer",
+        ),
+    ] {
+        terminal.install(name, &Kafka::command_line(class));
+    }
+    terminal
 }
 
-/// A terminal in a folder, with what a platform's people have on their path.
-struct Terminal {
-    folder: tempfile::TempDir,
-    path: String,
-    password: &'static str,
-    ports: [(String, String); 2],
-}
-
-impl Terminal {
-    fn new(mariadb: &MariaDb, kafka: &Kafka) -> Terminal {
-        let folder = tempfile::tempdir().unwrap();
-        let bin = folder.path().join("bin");
-        std::fs::create_dir(&bin).unwrap();
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_centinel"), bin.join("centinel")).unwrap();
-        for (name, class) in [
-            ("kafka-topics.sh", "org.apache.kafka.tools.TopicCommand"),
-            (
-                "kafka-console-producer.sh",
-                "org.apache.kafka.tools.ConsoleProducer",
-            ),
-        ] {
-            let script = format!("#!/bin/sh\nexec {} \"$@\"\n", Kafka::command_line(class));
-            std::fs::write(bin.join(name), script).unwrap();
-            let executable = std::fs::Permissions::from_mode(0o755);
-            std::fs::set_permissions(bin.join(name), executable).unwrap();
-        }
-        let broker = kafka.bootstrap();
-        Terminal {
-            path: format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()),
-            folder,
-            password: mariadb.admin_password(),
-            ports: [
-                ("3306".into(), mariadb.port().to_string()),
-                ("9092".into(), broker.rsplit(':').next().unwrap().into()),
-            ],
-        }
-    }
-
-    fn shell(&self, block: &str) -> Command {
-        let mut block = block.to_owned();
-        for (usual, port) in &self.ports {
-            block = block.replace(usual, port);
-        }
-        let mut shell = Command::new("bash");
-        shell
-            .args(["-e", "-u", "-o", "pipefail", "-c", &block])
-            .current_dir(self.folder.path());
-        shell
-            .env("PATH", &self.path)
-            .env("MYSQL_PWD", self.password);
-        shell.env("PAYMENT_DB_PASSWORD", "change me");
-        shell
-    }
-
-    fn run(&self, block: &str) -> String {
-        let done = self.shell(block).output().unwrap();
-        let said = String::from_utf8_lossy(&done.stdout).into_owned();
-        let complaint = String::from_utf8_lossy(&done.stderr);
-        assert!(done.status.success(), "{block}\n{said}\n{complaint}");
-        said
-    }
-}
-
-/// Ends with the test, whatever its end.
-struct Background(Child);
-
-impl Drop for Background {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// The section's shell blocks, in order.
+fn shell_blocks() -> Vec<String> {
+    let blocks = blocks("Connect your platform").into_iter();
+    let blocks = blocks.filter(|block| block.language == "sh");
+    blocks.map(|block| block.text).collect()
 }
 
 #[test]
 fn from_running_servers_to_a_first_finding() {
     let (mariadb, kafka) = (MariaDb::start(&[]), Kafka::start());
-    let terminal = Terminal::new(&mariadb, &kafka);
+    let terminal = terminal(&mariadb, &kafka);
     // The README makes this user itself.
     mariadb.execute(&format!("DROP USER '{}'@'%'", mariadb.user()));
-    let blocks = blocks("Connect your platform");
+    let blocks = shell_blocks();
     assert!(blocks.len() >= 7, "{blocks:#?}");
     let mut detection = None;
     for block in &blocks {
@@ -156,8 +97,8 @@ fn from_running_servers_to_a_first_finding() {
 #[test]
 fn the_heartbeat_that_is_printed_beats() {
     let (mariadb, kafka) = (MariaDb::start(&[]), Kafka::start());
-    let terminal = Terminal::new(&mariadb, &kafka);
-    let files = blocks("Connect your platform");
+    let terminal = terminal(&mariadb, &kafka);
+    let files = shell_blocks();
     for block in files
         .iter()
         .filter(|block| block.contains("<<'YAML'") || block.contains("<<'TOML'"))

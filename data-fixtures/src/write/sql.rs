@@ -44,31 +44,69 @@ pub fn schema() -> String {
             .into_iter()
             .filter(|table| table.source() == source)
         {
-            let columns: Vec<String> = table
-                .columns()
-                .iter()
-                .map(|column| {
-                    let kind = match column.kind {
-                        ColumnKind::Text => "VARCHAR(64)".to_owned(),
-                        ColumnKind::Integer => "BIGINT".to_owned(),
-                        ColumnKind::Timestamp => "DATETIME(6)".to_owned(),
-                        ColumnKind::Decimal { precision, scale } => {
-                            format!("DECIMAL({precision},{scale})")
-                        }
-                    };
-                    let null = if column.nullable { "NULL" } else { "NOT NULL" };
-                    format!("{} {kind} {null}", column.name)
-                })
-                .collect();
-            sql += &format!(
-                "CREATE TABLE {database}.{} ({}, PRIMARY KEY ({}));\n",
-                table.name(),
-                columns.join(", "),
-                table.columns()[0].name
-            );
+            sql += &create_table(&database, table, "");
         }
     }
     sql
+}
+
+/// The statement that makes a table. `changed` is what its `updated_at` has beside its type.
+fn create_table(database: &str, table: Table, changed: &str) -> String {
+    let columns: Vec<String> = table
+        .columns()
+        .iter()
+        .map(|column| {
+            let kind = match column.kind {
+                ColumnKind::Text => "VARCHAR(64)".to_owned(),
+                ColumnKind::Integer => "BIGINT".to_owned(),
+                ColumnKind::Timestamp => "DATETIME(6)".to_owned(),
+                ColumnKind::Decimal { precision, scale } => {
+                    format!("DECIMAL({precision},{scale})")
+                }
+            };
+            let null = if column.nullable { "NULL" } else { "NOT NULL" };
+            let more = match column.name {
+                "updated_at" => changed,
+                _ => "",
+            };
+            format!("{} {kind} {null}{more}", column.name)
+        })
+        .collect();
+    format!(
+        "CREATE TABLE {database}.{} ({}, PRIMARY KEY ({}));\n",
+        table.name(),
+        columns.join(", "),
+        table.columns()[0].name
+    )
+}
+
+/// The statements that make a database, its tables, and these rows in them, to be loaded by anybody. The server fills in
+/// when a row changes, where a statement does not say it.
+pub fn load(database: &str, tables: &[Table], rows: &[Row]) -> Vec<u8> {
+    let mut out =
+        format!("SET NAMES utf8mb4;\nCREATE DATABASE {database} CHARACTER SET utf8mb4;\n")
+            .into_bytes();
+    let mut values = Vec::new();
+    for table in tables {
+        let changed = " DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6)";
+        out.extend_from_slice(create_table(database, *table, changed).as_bytes());
+        let mut rows = rows.iter().filter(|row| row.table() == *table).peekable();
+        if rows.peek().is_none() {
+            continue;
+        }
+        let insert = format!("INSERT INTO {database}.{} VALUES\n", table.name());
+        out.extend_from_slice(insert.as_bytes());
+        while let Some(row) = rows.next() {
+            push_row(&mut out, row, &mut values);
+            let end: &[u8] = if rows.peek().is_some() {
+                b",\n"
+            } else {
+                b";\n"
+            };
+            out.extend_from_slice(end);
+        }
+    }
+    out
 }
 
 impl SqlWriter {
@@ -106,15 +144,9 @@ impl SqlWriter {
     fn insert(&mut self, out: &mut Vec<u8>, row: &Row) {
         out.extend_from_slice(b"INSERT INTO ");
         push_name(out, row);
-        out.extend_from_slice(b" VALUES (");
-        row.values(&mut self.values);
-        for (index, value) in self.values.iter().enumerate() {
-            if index > 0 {
-                out.push(b',');
-            }
-            push_literal(out, value);
-        }
-        out.extend_from_slice(b");\n");
+        out.extend_from_slice(b" VALUES ");
+        push_row(out, row, &mut self.values);
+        out.extend_from_slice(b";\n");
     }
 
     fn update(&mut self, out: &mut Vec<u8>, before: &Row, after: &Row) {
@@ -147,6 +179,18 @@ fn push_name(out: &mut Vec<u8>, row: &Row) {
     out.extend_from_slice(database(row.table().source()).as_bytes());
     out.push(b'.');
     out.extend_from_slice(row.table().name().as_bytes());
+}
+
+/// All values of a row in brackets.
+fn push_row(out: &mut Vec<u8>, row: &Row, values: &mut Vec<Value>) {
+    row.values(values);
+    let mut separator = b'(';
+    for value in values.iter() {
+        out.push(separator);
+        separator = b',';
+        push_literal(out, value);
+    }
+    out.push(b')');
 }
 
 fn push_session_time(out: &mut Vec<u8>, micros: i64) {
