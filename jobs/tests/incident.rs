@@ -91,19 +91,19 @@ fn expected(block: &str) -> i32 {
     }
 }
 
-/// Whether this stands in what was said; `…` is any text within a line.
+/// Whether this stands in what was said, whatever blanks are between its words; `…` is any text within a line.
 fn stands(line: &str, said: &str) -> bool {
-    said.lines().any(|told| {
-        let mut rest = told;
-        line.trim()
-            .split('…')
-            .all(|part| match rest.split_once(part) {
-                Some((_, after)) => {
-                    rest = after;
-                    true
-                }
-                None => false,
-            })
+    let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = plain(line);
+    said.lines().map(plain).any(|told| {
+        let mut rest = told.as_str();
+        line.split('…').all(|part| match rest.split_once(part) {
+            Some((_, after)) => {
+                rest = after;
+                true
+            }
+            None => false,
+        })
     })
 }
 
