@@ -1,4 +1,5 @@
 //! A terminal in which sections of the README are run as they are written, but for the ports.
+#![allow(dead_code)] // No test needs all of it.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -65,7 +66,6 @@ impl Terminal {
     }
 
     /// Puts a program on the path that runs this command line.
-    #[allow(dead_code)] // Not every test needs one.
     pub fn install(&self, name: &str, command_line: &str) {
         let program = self.folder.path().join("bin").join(name);
         std::fs::write(&program, format!("#!/bin/sh\nexec {command_line} \"$@\"\n")).unwrap();
