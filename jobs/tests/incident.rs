@@ -157,8 +157,6 @@ struct Walk {
 
 impl Walk {
     fn run(&mut self, block: &str) {
-        // Nobody pastes two blocks within a second, and the log knows commit times in whole seconds only.
-        std::thread::sleep(Duration::from_secs(1));
         if block.starts_with("centinel detect") {
             return self.detect(block);
         }
