@@ -311,12 +311,14 @@ mod tests {
     use super::super::script::Script;
     use super::*;
 
-    const RULE: &str = "refunded-not-above-paid";
+    const RULE: &str = "order-paid-once";
 
-    /// A refund that was made twice, which several rules see.
+    /// A payment that was made twice, which several rules see.
     fn course() -> Course {
-        let mut script = Script::simulated(1, 60, &[FaultKind::DuplicateRefund]);
-        script.courses.remove(0)
+        let mut script = Script::simulated(1, 60, &[FaultKind::DuplicatePayment]);
+        let course = script.courses.remove(0);
+        assert!(course.expected.len() > 1);
+        course
     }
 
     /// What must be found, just in time.
