@@ -238,6 +238,21 @@ fn a_closed_pipe_is_no_accident() {
     assert_eq!((status, complaint.as_str()), (0, ""));
 }
 
+/// The words of a command as a shell reads them, up to where the command ends.
+fn words(command: &str) -> Vec<String> {
+    let (mut words, mut quoted) = (vec![String::new()], false);
+    for letter in command.chars() {
+        match letter {
+            '"' => quoted = !quoted,
+            '|' | '#' | ';' | '&' if !quoted => break,
+            ' ' if !quoted => words.push(String::new()),
+            letter => words.last_mut().unwrap().push(letter),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
 /// `--help` at the end makes the program say its help, once everything before it is understood.
 #[test]
 fn the_commands_in_the_readme_are_understood() {
@@ -249,12 +264,9 @@ fn the_commands_in_the_readme_are_understood() {
         .collect();
     assert!(commands.len() >= 4, "{commands:?}");
     for command in commands {
-        let words = command
-            .split(['|', '#', ';'])
-            .next()
-            .unwrap()
-            .split_whitespace();
-        let arguments: Vec<&str> = words.chain(["--help"]).collect();
+        let words = words(command);
+        let mut arguments: Vec<&str> = words.iter().map(String::as_str).collect();
+        arguments.push("--help");
         let (status, _, complaint) = run(&arguments);
         assert_eq!(status, 0, "centinel {command}: {complaint}");
     }
