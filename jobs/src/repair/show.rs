@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use centinel_engine::repair::{RepairPlan, Verdict, Violation};
+use centinel_model::Duration;
 
 /// Lines shown of each list.
 const MOST_SHOWN: usize = 10;
@@ -23,7 +24,7 @@ pub fn write(plan: &RepairPlan, out: &mut dyn Write) -> io::Result<()> {
         (None, false) => "as of an unknown moment".into(),
     };
     let age = match &result.age {
-        Some(age) => format!(", {age} ago"),
+        Some(age) => format!(", {} ago", coarse(age)),
         None => String::new(),
     };
     writeln!(out, "snapshot: {}, {moment}{age}", plan.snapshot.location)?;
@@ -203,4 +204,37 @@ fn write_money(plan: &RepairPlan, out: &mut dyn Write) -> io::Result<()> {
         )?;
     }
     write_more(out, "  money", money.moved.len())
+}
+
+/// An age in the largest unit of which it has two at least.
+fn coarse(age: &str) -> String {
+    let Ok(Duration(micros)) = Duration::parse(age) else {
+        return age.to_owned();
+    };
+    let units = [86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000];
+    let unit = units.into_iter().find(|unit| micros >= 2 * unit);
+    unit.map_or_else(
+        || age.to_owned(),
+        |unit| Duration(micros - micros % unit).to_string(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_told_as_people_tell_them() {
+        for (age, told) in [
+            ("357790s", "4d"),
+            ("100001s", "27h"),
+            ("119m", "119m"),
+            ("7300s", "2h"),
+            ("119s", "119s"),
+            ("500ms", "500ms"),
+            ("unknown", "unknown"),
+        ] {
+            assert_eq!(coarse(age), told, "{age}");
+        }
+    }
 }
