@@ -18,6 +18,11 @@ const BUSY: &str = "while :; do :; done";
 const CONSOLES: &str = r#"
 import http.client, json, sys, threading
 host, person, key = sys.argv[1:]
+whole = threading.Lock()
+
+def say(*words):
+    with whole:
+        print(*words, flush=True)
 wish = json.dumps({"scope": "all", "points": ["refund", "settlement", "cash_out"]})
 
 def look(method, path, body, token, most):
@@ -30,9 +35,9 @@ def look(method, path, body, token, most):
             while read < most and (piece := answer.read1(65536)):
                 read += len(piece)
             connection.close()
-            print(path.split("?")[0] if answer.status == 200 else answer.status, read, flush=True)
+            say(path.split("?")[0] if answer.status == 200 else answer.status, read)
         except OSError as error:
-            print("failed", error, flush=True)
+            say("failed", error)
 
 looks = [("GET", "/v1/trips?limit=1000", None, person, 1 << 30)] * 2
 looks += [("POST", "/v1/trips/preview", wish, person, 1 << 30)] * 2
