@@ -120,20 +120,26 @@ async fn nothing_that_runs_beside_it_keeps_a_check_waiting() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
-    let before = looks().lines().count();
+    let answered = || {
+        looks()
+            .lines()
+            .filter(|line| line.starts_with("/v1/"))
+            .count()
+    };
+    let before = answered();
     let [beside_half, beside] = checks(&place, key, "beside").await;
-    let during = looks().lines().count() - before;
+    let during = answered() - before;
     drop(load);
 
     println!(
         "{alone_half:?} and {alone:?} alone, {beside_half:?} and {beside:?} beside {during} looks"
     );
     assert!(during > 20, "only {during} looks: {}", looks());
-    let failed = looks()
-        .lines()
-        .filter(|line| !line.starts_with("/v1/"))
-        .count();
-    assert_eq!(failed, 0, "{}", looks());
+    // More streams at a time than there may be are refused; nothing else is.
+    let expected = |line: &&str| line.starts_with("/v1/") || line.starts_with("503 ");
+    let said = looks();
+    let failed: Vec<&str> = said.lines().filter(|line| !expected(line)).collect();
+    assert!(failed.is_empty(), "{failed:?}");
     // Wide, for machines that are busy with other tests. What waited for a look or a core would take far longer.
     let bound = (alone * 10).max(Duration::from_millis(50));
     assert!(beside < bound, "99 of 100 took {beside:?}, {alone:?} alone");
