@@ -9,6 +9,7 @@ mod config;
 mod detect;
 mod detection;
 mod exit;
+mod findings;
 mod folders;
 mod heartbeats;
 mod plan;
@@ -53,6 +54,8 @@ enum Job {
     Audit(audit::AuditArguments),
     /// Lists the changes made by hand that detection told: who, when, what, and what their checkpoints say
     Changes(changes::ChangesArguments),
+    /// Keeps what detection told and what people say of it: lists, shows, acknowledges, resolves, exports findings
+    Findings(findings::FindingsArguments),
     /// Runs the audits that the configuration file declares when they are due, and keeps their reports and history
     Schedule(schedule::ScheduleArguments),
     /// Tries a repair on a snapshot before it touches money, and records who approved it
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Job::Heartbeats(arguments) => heartbeats::run(&arguments),
         Job::Audit(arguments) => audit::run(&arguments),
         Job::Changes(arguments) => changes::run(&arguments),
+        Job::Findings(arguments) => findings::run(&arguments),
         Job::Schedule(arguments) => schedule::run(&arguments),
         Job::Repair(arguments) => repair::run(&arguments),
         Job::Rules(arguments) => rules::run(&arguments),
