@@ -140,8 +140,8 @@ async fn nothing_that_runs_beside_it_keeps_a_check_waiting() {
     let said = looks();
     let failed: Vec<&str> = said.lines().filter(|line| !expected(line)).collect();
     assert!(failed.is_empty(), "{failed:?}");
-    // Wide, for machines that are busy with other tests. What waited for a look or a core would take far longer.
-    let bound = (alone * 10).max(Duration::from_millis(50));
+    // Wide: it holds no speed, the bench does. What was kept waiting by looks without a pause would not be answered within it.
+    let bound = (alone * 10).max(Duration::from_millis(500));
     assert!(beside < bound, "99 of 100 took {beside:?}, {alone:?} alone");
     let status = place.persist("GET", "/v1/status", &ann, Value::Null).await;
     assert_eq!(status["trips"], TRIPS);
