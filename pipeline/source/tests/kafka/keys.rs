@@ -1,6 +1,10 @@
 //! What a check says of how rows are spread over the partitions of a real topic.
 
+use std::time::{Duration, Instant};
+
 use centinel_source::{Checked, Format, check_kafka};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use test_servers::Kafka;
 
@@ -47,6 +51,31 @@ fn check(kafka: &Kafka, format: Format) -> Checked {
     let mut options = options(&kafka.bootstrap());
     options.topics[0].format = format;
     check_kafka(&common::catalog(), &options, now())
+}
+
+/// Waits until readers see the partitions up to these offsets: a broker marks a transaction's end in each of them after
+/// its producer was told that it is committed.
+fn committed_up_to(kafka: &Kafka, ends: [i64; 2]) {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", kafka.bootstrap())
+        .set("isolation.level", "read_committed")
+        .create()
+        .unwrap();
+    let begun = Instant::now();
+    for (partition, end) in (0..).zip(ends) {
+        while consumer
+            .fetch_watermarks("payments", partition, LONG)
+            .unwrap()
+            .1
+            < end
+        {
+            assert!(
+                begun.elapsed() < LONG,
+                "partition {partition} is not at {end}"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
 }
 
 /// Nothing is wrong, and all was seen.
@@ -173,10 +202,12 @@ fn marks_of_transactions_are_not_waited_for() {
         );
     }
     producer.commit_transaction(LONG).unwrap();
+    committed_up_to(&kafka, [3, 3]);
     assert_well(&check(&kafka, Format::Maxwell));
     producer.begin_transaction().unwrap();
     send(&producer, 0, Some("k"), &maxwell(1, None));
     producer.commit_transaction(LONG).unwrap();
+    committed_up_to(&kafka, [5, 3]);
     // Partition 0 has two messages and a mark before it.
     assert_one(
         &check(&kafka, Format::Maxwell),
