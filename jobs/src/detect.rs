@@ -20,6 +20,7 @@ use centinel_rules::{Locality, Rule};
 use clap::{Args, ValueEnum};
 
 use crate::audit::{bytes, environment, severity, wanted};
+use crate::beside::{self, Beside};
 use crate::catch_up::CatchUp;
 use crate::check::refuse;
 use crate::config::{Config, check_against};
@@ -168,10 +169,7 @@ impl DetectArguments {
             Some(path) => self.configured(path)?,
             None => self.given()?,
         };
-        let report = plan
-            .config
-            .as_ref()
-            .and_then(|config| config.breaker_report.clone());
+        let config = plan.config.clone();
         let watched = Watched::begin(&plan.folders, &self.rule, plan.config);
         let (catalog, rules) = plan.folders.load()?;
         let rules = runnable(wanted(&rules.rules, &self.rule), !self.rule.is_empty())?;
@@ -180,7 +178,7 @@ impl DetectArguments {
             rules,
             rules_may_retire: self.rule.is_empty(),
             forget: plan.forget,
-            suspicions: report.as_ref().is_some_and(|report| report.suspicions),
+            suspicions: beside::wants_suspicions(config.as_ref()),
             cache_bytes: plan.cache_bytes,
             state: plan.state,
             options: plan.options,
@@ -196,20 +194,13 @@ impl DetectArguments {
             })?),
             None => Box::new(LineWriter(std::io::stdout())),
         };
-        let reporting = match (&report, &plan.out) {
-            (Some(report), Some(findings)) => {
-                Some(plan::reporting(report, findings, &detection.state)?)
-            }
-            _ => None,
-        };
+        let mut beside = Beside::begin(config.as_ref(), &detection, plan.out.as_deref())?;
         let stop = stop_when_asked()?;
         let mut told = FindingsReport::default();
         let mut catch_up = CatchUp::default();
         let backlog = detection.options.backlog.clone();
         let done = detection.run(outlet.as_mut(), &stop, &mut |detector, messages| {
-            if let Some(reporting) = &reporting {
-                reporting.observe(detector);
-            }
+            beside.observe(detector, messages);
             if let Some(line) = catch_up.look(wall_clock(), backlog.by_input()) {
                 complain(line);
             }
@@ -217,9 +208,7 @@ impl DetectArguments {
                 told.take_in(messages);
             }
         });
-        if let Some(reporting) = reporting {
-            reporting.end();
-        }
+        beside.end();
         match done {
             Ok(ended) => {
                 summarise(&ended.detector, &ended.report);

@@ -2,6 +2,7 @@
 
 mod audit;
 mod baseline;
+mod beside;
 mod breaker;
 mod breaker_report;
 mod catch_up;
@@ -12,6 +13,7 @@ mod detect;
 mod detection;
 mod drill;
 mod exit;
+mod findings;
 mod findings_file;
 mod findings_report;
 mod folders;
@@ -59,6 +61,8 @@ enum Job {
     Changes(changes::ChangesArguments),
     /// Plants faults where nothing is real and says of each whether it was noticed, how soon, and what was held
     Drill(drill::DrillArguments),
+    /// Keeps what detection told and what people say of it: lists, shows, acknowledges, resolves, exports findings
+    Findings(findings::FindingsArguments),
     /// Runs the audits and drills that the configuration file declares when they are due, and keeps their reports and
     /// history
     Schedule(schedule::ScheduleArguments),
@@ -83,6 +87,7 @@ fn main() -> ExitCode {
         Job::Audit(arguments) => audit::run(&arguments),
         Job::Changes(arguments) => changes::run(&arguments),
         Job::Drill(arguments) => drill::run(&arguments),
+        Job::Findings(arguments) => findings::run(&arguments),
         Job::Schedule(arguments) => schedule::run(&arguments),
         Job::Breaker(arguments) => breaker::run(&arguments),
         Job::Repair(arguments) => repair::run(&arguments),

@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The crates of this project that each crate may use outside its own tests.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 19] = [
     ("centinel-model", &[]),
     ("centinel-catalog", &["centinel-model"]),
     ("centinel-source", &["centinel-model", "centinel-catalog"]),
@@ -19,12 +19,30 @@ const MAY_USE: [(&str, &[&str]); 13] = [
     ("centinel-verdict", &["centinel-model"]),
     // The archive writes tables as the catalog describes them.
     ("centinel-outlet", &["centinel-model", "centinel-catalog"]),
+    ("centinel-findings", &["centinel-model"]),
     ("centinel-breaker", &["centinel-model"]),
     (
         "centinel-breaker-service",
-        &["centinel-model", "centinel-breaker"],
+        &["centinel-model", "centinel-breaker", "centinel-listen"],
     ),
     ("centinel-breaker-client", &["centinel-breaker"]),
+    ("centinel-alert", &["centinel-model"]),
+    ("centinel-listen", &[]),
+    ("centinel-trace", &["centinel-model", "centinel-findings"]),
+    (
+        "centinel-interface",
+        &["centinel-model", "centinel-listen", "centinel-trace"],
+    ),
+    (
+        "centinel-console",
+        &[
+            "centinel-model",
+            "centinel-findings",
+            "centinel-listen",
+            "centinel-trace",
+            "centinel-interface",
+        ],
+    ),
     // The simulator shares no code with the pipeline: what checks the core must not be the core.
     ("data-fixtures", &[]),
     ("test-servers", &[]),
@@ -41,6 +59,7 @@ const ONLY_USED_BY: [(&str, &[&str]); 12] = [
         &[
             "centinel-source",
             "centinel-breaker-service",
+            "centinel-alert",
             "centinel-tests",
         ],
     ),
@@ -50,9 +69,15 @@ const ONLY_USED_BY: [(&str, &[&str]); 12] = [
             "centinel-source",
             "centinel-breaker-service",
             "centinel-breaker-client",
+            "centinel-alert",
+            "centinel-interface",
+            "centinel-console",
         ],
     ),
-    ("rusqlite", &["centinel-breaker-service"]),
+    (
+        "rusqlite",
+        &["centinel-breaker-service", "centinel-findings"],
+    ),
     ("mysql_async", &["centinel-source", "centinel-tests"]),
     ("centinel-tests", &[]),
     // Detection does not know the breaker: the program tells it.
@@ -277,6 +302,8 @@ fn links_between_pages_lead_somewhere() {
         "README.md",
         "pipeline/README.md",
         "pipeline/breaker-service/README.md",
+        "pipeline/findings/README.md",
+        "pipeline/alert/README.md",
         "schemas/README.md",
         "sql-rules/README.md",
         "data-fixtures/README.md",

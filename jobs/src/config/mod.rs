@@ -47,6 +47,8 @@ pub struct Config {
     pub state: PathBuf,
     /// Where findings are written as JSON Lines; standard output if nowhere.
     pub findings: Option<PathBuf>,
+    /// The store that findings are kept in, with what people say of them.
+    pub findings_store: Option<PathBuf>,
     /// Where changes are kept for later.
     pub archive: Option<ArchiveConfig>,
     /// Limits of detection.

@@ -156,6 +156,7 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
     let findings = fields
         .take("findings")
         .and_then(|node| findings(form, node));
+    let (findings, findings_store) = findings.unzip();
     let archive = fields
         .take("archive")
         .and_then(|node| archive::read(form, node));
@@ -193,6 +194,7 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
         rules: rules?,
         state: state?,
         findings,
+        findings_store: findings_store.flatten(),
         archive,
         detection: detection.unwrap_or_default(),
         sources,
@@ -203,11 +205,17 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
     })
 }
 
-fn findings(form: &mut Form, node: Node) -> Option<PathBuf> {
+/// The file, and the store where there is one.
+fn findings(form: &mut Form, node: Node) -> Option<(PathBuf, Option<PathBuf>)> {
     let mut fields = form.table("[findings]", node, "[findings]")?;
-    form.only(&mut fields, &["file"]);
+    form.only(&mut fields, &["file", "store"]);
     let file = form.require(&mut fields, "file", "\"findings.jsonl\"")?;
-    form.path("`file` of [findings]", file)
+    let file = form.path("`file` of [findings]", file)?;
+    let store = match fields.take("store") {
+        Some(node) => Some(form.path("`store` of [findings]", node)?),
+        None => None,
+    };
+    Some((file, store))
 }
 
 fn detection(form: &mut Form, node: Node) -> Option<DetectionConfig> {

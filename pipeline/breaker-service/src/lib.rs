@@ -9,7 +9,6 @@ mod directory;
 mod http;
 mod kafka;
 mod limit;
-mod listen;
 mod refused;
 mod shared;
 mod shown;
@@ -148,7 +147,11 @@ async fn run(
     listening: impl FnOnce(SocketAddr),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let tls = config.tls.as_ref().map(listen::acceptor).transpose()?;
+    let tls = config.tls.as_ref().map(|tls| {
+        centinel_listen::acceptor(&tls.certificate, &tls.key, "[breaker.tls]")
+            .map_err(ServeError::Start)
+    });
+    let tls = tls.transpose()?;
     let webhook = config.webhook.clone().map(Poster::new).transpose()?;
     let kafka = config.kafka.clone().map(Recorder::new).transpose()?;
     let mut store = open()?;
@@ -200,7 +203,7 @@ async fn run(
     if let Ok(address) = listener.local_addr() {
         listening(address);
     }
-    let served = listen::listen(listener, tls, http::router(&shared), most, ending);
+    let served = centinel_listen::listen(listener, tls, http::router(&shared), most, ending);
     tokio::pin!(served);
     tokio::select! {
         () = &mut served => {}

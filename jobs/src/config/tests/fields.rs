@@ -24,8 +24,9 @@ fn every_field_is_read() {
         rules: "/rules".into(),
         state: "etc/the-state".into(),
         findings: Some("etc/f.jsonl".into()),
+        findings_store: Some("etc/f.db".into()),
         archive: Some(ArchiveConfig {
-            line: 7,
+            line: 8,
             location: ArchiveLocation::S3("s3://bucket/archive".to_owned()),
             endpoint: Some("http://127.0.0.1:9000".to_owned()),
             region: Some("cn-north-1".to_owned()),
@@ -43,7 +44,7 @@ fn every_field_is_read() {
             cache_mib: 64,
             silent_after: Duration::seconds(120),
             bootstrap: Some(BootstrapConfig {
-                line: 21,
+                line: 22,
                 location: "etc/snapshot".to_owned(),
                 as_of: Timestamp::parse("2026-11-22T08:00:00Z").ok(),
             }),
@@ -52,7 +53,7 @@ fn every_field_is_read() {
         sources: vec![
             Source {
                 name: "a-db".to_owned(),
-                line: 24,
+                line: 25,
                 config: SourceConfig::Binlog(BinlogConfig {
                     host: "127.0.0.1".to_owned(),
                     port: 3307,
@@ -70,7 +71,7 @@ fn every_field_is_read() {
             },
             Source {
                 name: "b-events".to_owned(),
-                line: 35,
+                line: 36,
                 config: SourceConfig::Kafka(KafkaConfig {
                     brokers: "one:9092,[::1]:9093".to_owned(),
                     group: "shown".to_owned(),
@@ -94,13 +95,13 @@ fn every_field_is_read() {
                                 event: "payment_completed".to_owned(),
                             },
                         ),
-                        topic(50, "lines", FormatConfig::Lines),
+                        topic(51, "lines", FormatConfig::Lines),
                     ],
                 }),
             },
             Source {
                 name: "c-topics".to_owned(),
-                line: 53,
+                line: 54,
                 config: SourceConfig::Kafka(KafkaConfig {
                     brokers: "one:9092".to_owned(),
                     group: "centinel".to_owned(),
@@ -111,7 +112,7 @@ fn every_field_is_read() {
                     settings: Vec::new(),
                     topics: vec![
                         TopicConfig {
-                            line: 57,
+                            line: 58,
                             name: TopicName::Pattern(r"^c\.(a|b)$".to_owned()),
                             format: FormatConfig::Debezium(DebeziumConfig {
                                 decimals: Decimals::Numeric,
@@ -138,14 +139,14 @@ fn every_field_is_read() {
                                 servers: Vec::new(),
                             }),
                         ),
-                        topic(74, "canal", FormatConfig::Canal),
-                        topic(77, "maxwell", FormatConfig::Maxwell),
+                        topic(75, "canal", FormatConfig::Canal),
+                        topic(78, "maxwell", FormatConfig::Maxwell),
                     ],
                 }),
             },
             Source {
                 name: "d-log".to_owned(),
-                line: 80,
+                line: 81,
                 config: SourceConfig::File(FileConfig {
                     path: "etc/../log.jsonl".into(),
                 }),
@@ -154,7 +155,7 @@ fn every_field_is_read() {
         audits: vec![nightly(), past()],
         breaker: None,
         breaker_report: Some(BreakerReportConfig {
-            line: 103,
+            line: 104,
             url: "https://breaker:7070".to_owned(),
             key: variable("REPORT_KEY"),
             ca: Some("etc/breaker.pem".into()),
@@ -166,14 +167,14 @@ fn every_field_is_read() {
     let config = parse(EVERY_FIELD).unwrap();
     assert_eq!(config, expected);
     let lines: Vec<usize> = config.secrets().iter().map(|secret| secret.line).collect();
-    assert_eq!(lines, [11, 12, 29, 44, 68, 105]);
+    assert_eq!(lines, [12, 13, 30, 45, 69, 106]);
 }
 
 fn nightly() -> AuditConfig {
     let place = Place::parse("lake/%Y-%m-%d").unwrap();
     AuditConfig {
         name: "nightly".to_owned(),
-        line: 83,
+        line: 84,
         input: AuditInput::Snapshot(place.below(Path::new("etc/"))),
         lag: Duration::seconds(86_400),
         cut: AuditCut::Scheduled,
@@ -206,7 +207,7 @@ fn nightly() -> AuditConfig {
 fn past() -> AuditConfig {
     AuditConfig {
         name: "past".to_owned(),
-        line: 100,
+        line: 101,
         input: AuditInput::Archive(Place::parse("s3://bucket/archive").unwrap()),
         lag: Duration::seconds(900),
         cut: AuditCut::Manifest,

@@ -18,6 +18,8 @@ fn mistakes_are_told_with_their_line_and_remedy() {
         ("[detection]", "[detecton]", 22, "unknown field `detecton` in the configuration", "did you mean `detection`?"),
         ("[findings]\nfile = \"f.jsonl\"", "findings = \"f.jsonl\"", 24, "unknown field `findings` in [detection]", "use one of"),
         ("[findings]\nfile = \"f.jsonl\"", "[findings]", 24, "[findings] has no `file`", "add `file = "),
+        ("file = \"f.jsonl\"", "file = \"f.jsonl\"\nstor = \"f.db\"", 26, "unknown field `stor` in [findings]", "did you mean `store`?"),
+        ("file = \"f.jsonl\"", "file = \"f.jsonl\"\nstore = 7", 26, "`store` of [findings] must be a text, not a number", "quotes"),
         // Numbers and spans.
         ("batch_rows = 10", "batch_rows = 0", 23, "`batch_rows` of [detection] cannot be 0", "from 1 to 1000000"),
         ("batch_rows = 10", "batch_rows = -5", 23, "cannot be -5", "from 1 to 1000000"),

@@ -17,6 +17,7 @@ rules = "/rules"
 state = "the-state"
 [findings]
 file = "f.jsonl"
+store = "f.db"
 [archive]
 url = "s3://bucket/archive"
 endpoint = "http://127.0.0.1:9000"

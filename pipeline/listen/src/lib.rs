@@ -1,4 +1,4 @@
-//! Connections: TLS, their number, their patience.
+//! Connections of an HTTP service: TLS, their number, their patience. What all services of Centinel share.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,33 +16,34 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
-use crate::ServeError;
-use crate::config::Tls;
-
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// How long a connection may take to send the head of its next request.
 const IDLE: Duration = Duration::from_secs(75);
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// TLS from the files of the configuration.
-pub fn acceptor(tls: &Tls) -> Result<TlsAcceptor, ServeError> {
+/// TLS from a certificate chain and its key, both PEM. `table` is where the configuration names them.
+///
+/// # Errors
+/// What is wrong with which file, and what would be right.
+pub fn acceptor(certificate: &Path, key: &Path, table: &str) -> Result<TlsAcceptor, String> {
     let wrong = |file: &Path, error: &dyn std::fmt::Display| {
-        ServeError::Start(format!(
-            "{}: {error}: [breaker.tls] names a certificate chain and its key, both PEM",
+        format!(
+            "{}: {error}: {table} names a certificate chain and its key, both PEM",
             file.display()
-        ))
+        )
     };
-    let chain = CertificateDer::pem_file_iter(&tls.certificate)
+    let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| wrong(&tls.certificate, &error))?;
-    let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|error| wrong(&tls.key, &error))?;
+        .map_err(|error| wrong(certificate, &error))?;
+    let key_file = key;
+    let key = PrivateKeyDer::from_pem_file(key_file).map_err(|error| wrong(key_file, &error))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| wrong(&tls.certificate, &error))?
+        .map_err(|error| wrong(certificate, &error))?
         .with_no_client_auth()
         .with_single_cert(chain, key)
-        .map_err(|error| wrong(&tls.certificate, &error))?;
+        .map_err(|error| wrong(certificate, &error))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
