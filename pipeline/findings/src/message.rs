@@ -26,7 +26,7 @@ pub(crate) enum Message {
     Note(String),
     /// By its source.
     Source(String),
-    /// By its plan.
+    /// By plan and time.
     Plan(String),
     /// What is only suspected, which is told to the circuit breaker alone; and what Centinel's check of itself found, which
     /// is no business.
@@ -58,6 +58,7 @@ struct Source {
 #[derive(Deserialize)]
 struct Plan {
     plan: String,
+    until: String,
 }
 
 /// Reads a line, or says why it is none.
@@ -86,9 +87,10 @@ pub(crate) fn read(line: &str) -> Result<Message, String> {
         SOURCE_SCHEMA => Ok(Message::Source(
             form::<Source>(line, "a message on a source")?.source,
         )),
-        PLAN_SCHEMA => Ok(Message::Plan(
-            form::<Plan>(line, "a message on a plan")?.plan,
-        )),
+        PLAN_SCHEMA => {
+            let Plan { plan, until } = form(line, "a message on a plan")?;
+            Ok(Message::Plan(format!("{plan}\n{until}")))
+        }
         SUSPICION_SCHEMA => Ok(Message::PassedOver),
         _ => Err("its schema is not one that this program reads".into()),
     }
