@@ -25,7 +25,10 @@ fn records(kafka: &Kafka, many: usize) -> Vec<(String, Value)> {
         if let Some(record) = consumer.poll(Duration::from_millis(200)) {
             let record = record.unwrap();
             let key = String::from_utf8(record.key().unwrap().to_vec()).unwrap();
-            found.push((key, serde_json::from_slice(record.payload().unwrap()).unwrap()));
+            found.push((
+                key,
+                serde_json::from_slice(record.payload().unwrap()).unwrap(),
+            ));
         }
     }
     found
@@ -40,7 +43,11 @@ fn messages_reach_a_topic_also_after_its_broker_was_away() {
         kafka.bootstrap()
     ));
     let (status, shown, said) = shop.centinel(&["alerts", "test", "topic"]);
-    assert_eq!((status, shown.as_str()), (0, "topic: took the test\n"), "{said}");
+    assert_eq!(
+        (status, shown.as_str()),
+        (0, "topic: took the test\n"),
+        "{said}"
+    );
     kafka.stop();
     shop.break_rule(0..1);
     let mut running = shop.detect();
