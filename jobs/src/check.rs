@@ -1,6 +1,7 @@
 //! `centinel check`: whether detection could begin: the configuration, schemas, rules, secrets, every source, what a
 //! new state begins with, and the archive.
 
+mod alerts;
 mod archive;
 mod audits;
 mod bootstrap;
@@ -15,6 +16,7 @@ use centinel_catalog::{Catalog, open_file};
 use centinel_source::{check_binlog, check_kafka};
 use clap::Args;
 
+use alerts::AlertsProbe;
 use archive::ArchiveProbe;
 use audits::{AuditProbe, DrillProbe};
 use bootstrap::BootstrapProbe;
@@ -28,6 +30,7 @@ use crate::exit::Status;
 use crate::folders::Folders;
 use crate::plan;
 use crate::printer::{Printer, complain, counted};
+use crate::self_check::{BuiltIn, SOURCE};
 
 /// The command line of `centinel check`.
 #[derive(Args, Debug)]
@@ -61,9 +64,10 @@ impl CheckArguments {
         let alone = config.sources.is_empty() && config.audits.is_empty();
         let (catalog, rules) = match alone {
             true => Default::default(),
-            false => folders.load()?,
+            false => folders.load_with(BuiltIn::of(Some(&config), &config.state))?,
         };
-        let names: Vec<&str> = catalog.sources.iter().map(String::as_str).collect();
+        let names = catalog.sources.iter().map(String::as_str);
+        let names: Vec<&str> = names.filter(|name| *name != SOURCE).collect();
         // What is only run by the clock reads no source.
         let mut problems = match config.sources.is_empty() {
             true => Vec::new(),
@@ -115,6 +119,10 @@ impl CheckArguments {
         if let Some(report) = &config.breaker_report {
             let found = ReportProbe(&config, report).probe();
             status = status.max(tell(&mut printer, "breaker_report", "be told", &found));
+        }
+        if let Some(alerts) = &config.alerts {
+            let found = AlertsProbe(&config, alerts).probe();
+            status = status.max(tell(&mut printer, "alerts", "be told", &found));
         }
         for audit in &config.audits {
             let found = AuditProbe(&config, audit).probe();

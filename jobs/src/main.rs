@@ -1,5 +1,6 @@
 //! `centinel`: stands beside a payment platform, reads what its systems did, and says where money is lost.
 
+mod alerts;
 mod audit;
 mod baseline;
 mod beside;
@@ -17,7 +18,9 @@ mod findings;
 mod findings_file;
 mod findings_report;
 mod folders;
+mod following;
 mod heartbeats;
+mod in_force;
 mod lines;
 mod plan;
 mod printer;
@@ -26,7 +29,9 @@ mod repair;
 mod rules;
 mod run;
 mod schedule;
+mod self_check;
 mod sweep_told;
+mod taking_in;
 
 use std::process::ExitCode;
 
@@ -63,6 +68,8 @@ enum Job {
     Drill(drill::DrillArguments),
     /// Keeps what detection told and what people say of it: lists, shows, acknowledges, resolves, exports findings
     Findings(findings::FindingsArguments),
+    /// Shows how the channels do by which people are told of findings, and sends a test through one
+    Alerts(alerts::AlertsArguments),
     /// Runs the audits and drills that the configuration file declares when they are due, and keeps their reports and
     /// history
     Schedule(schedule::ScheduleArguments),
@@ -88,6 +95,7 @@ fn main() -> ExitCode {
         Job::Changes(arguments) => changes::run(&arguments),
         Job::Drill(arguments) => drill::run(&arguments),
         Job::Findings(arguments) => findings::run(&arguments),
+        Job::Alerts(arguments) => alerts::run(&arguments),
         Job::Schedule(arguments) => schedule::run(&arguments),
         Job::Breaker(arguments) => breaker::run(&arguments),
         Job::Repair(arguments) => repair::run(&arguments),

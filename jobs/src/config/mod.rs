@@ -4,6 +4,7 @@
 //! elsewhere ([`Secret`]) and are read when they are needed.
 
 mod against;
+mod alerts;
 mod archive;
 mod audits;
 mod binlog;
@@ -63,6 +64,28 @@ pub struct Config {
     pub breaker: Option<BreakerConfig>,
     /// The circuit breaker that detection tells what it finds.
     pub breaker_report: Option<BreakerReportConfig>,
+    /// Who is told what is found.
+    pub alerts: Option<AlertsConfig>,
+    /// How often Centinel checks itself.
+    pub self_check: Option<SelfCheckConfig>,
+}
+
+/// Who is told what is found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlertsConfig {
+    /// The line at which `[alerts]` begins.
+    pub line: usize,
+    /// The channels, as the alerts read them.
+    pub channels: centinel_alert::Channels,
+}
+
+/// How often Centinel checks itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SelfCheckConfig {
+    /// How far two checks are apart.
+    pub every: Duration,
+    /// A planted loss must be found within.
+    pub within: Duration,
 }
 
 /// The circuit breaker.
