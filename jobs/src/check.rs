@@ -29,7 +29,7 @@ use crate::detect::wall_clock;
 use crate::exit::Status;
 use crate::folders::Folders;
 use crate::plan;
-use crate::printer::{Printer, complain, counted};
+use crate::printer::{Printer, complain, counted, explain};
 use crate::self_check::{BuiltIn, SOURCE};
 
 /// The command line of `centinel check`.
@@ -145,7 +145,7 @@ fn tell<W: Write>(printer: &mut Printer<W>, place: &str, used: &str, found: &[Pr
         return Status::Clean;
     }
     printer.line(format_args!("{place}: cannot {used}"));
-    found.iter().for_each(complain);
+    found.iter().for_each(explain);
     Status::CouldNotJudge
 }
 
@@ -220,7 +220,7 @@ fn of_source(
 
 /// Shows every problem.
 pub fn refuse(problems: &[Problem]) -> Status {
-    problems.iter().for_each(complain);
+    problems.iter().for_each(explain);
     complain(counted(problems.len() as u64, "problem", "problems"));
     Status::WrongUsage
 }

@@ -30,7 +30,7 @@ use crate::exit::Status;
 use crate::findings_report::FindingsReport;
 use crate::folders::Folders;
 use crate::plan;
-use crate::printer::{complain, counted};
+use crate::printer::{complain, counted, explain};
 use crate::reload::Watched;
 use crate::self_check::{BuiltIn, Log};
 
@@ -421,7 +421,7 @@ pub fn runnable(
     asked_for: bool,
 ) -> Result<Vec<Arc<Rule>>, Status> {
     let rules = rules.map_err(|problems| {
-        problems.iter().for_each(complain);
+        problems.iter().for_each(explain);
         Status::WrongUsage
     })?;
     let (runnable, others): (Vec<_>, Vec<_>) =

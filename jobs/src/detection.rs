@@ -178,9 +178,10 @@ impl Detection {
         };
         match &taken {
             Ok(()) => complain(format_args!("taken over: {what}")),
-            Err(error) => complain(format_args!(
-                "error: {error}\nthe rules and schemas in force stay in force until this is mended"
-            )),
+            Err(error) => {
+                complain(format_args!("error: {error}"));
+                complain("the rules and schemas in force stay in force until this is mended");
+            }
         }
         taken.is_ok()
     }

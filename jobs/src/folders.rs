@@ -8,7 +8,7 @@ use centinel_rules::RuleSet;
 use clap::Args;
 
 use crate::exit::Status;
-use crate::printer::{complain, counted};
+use crate::printer::{complain, counted, explain};
 use crate::self_check::BuiltIn;
 
 /// Where schemas and rules lie.
@@ -59,7 +59,7 @@ impl Folders {
 /// Shows mistakes of files, each in its text.
 pub fn refuse(mistakes: &[Diagnostic]) -> Status {
     for mistake in mistakes {
-        complain(&mistake.rendered);
+        explain(&mistake.rendered);
         complain("");
     }
     complain(counted(mistakes.len() as u64, "mistake", "mistakes"));

@@ -22,6 +22,7 @@ mod following;
 mod heartbeats;
 mod in_force;
 mod lines;
+mod log;
 mod plan;
 mod printer;
 mod reload;
@@ -46,6 +47,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Parser, Debug)]
 #[command(name = "centinel", version, after_help = exit::HELP)]
 struct Arguments {
+    /// How to write what is said on standard error; the environment variable CENTINEL_LOG says it, too [default: text]
+    #[arg(long, global = true, value_enum, value_name = "FORM")]
+    log_format: Option<log::Format>,
     #[command(subcommand)]
     job: Job,
 }
@@ -86,6 +90,10 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(refusal) => return refuse(&refusal),
     };
+    if let Err(wrong) = log::begin(arguments.log_format) {
+        printer::complain(format_args!("error: {wrong}"));
+        return Status::WrongUsage.into();
+    }
     match arguments.job {
         Job::Run(arguments) => run::run(&arguments),
         Job::Detect(arguments) => detect::run(&arguments),

@@ -162,6 +162,15 @@ impl Reporting {
         self.shared.written.notify_one();
     }
 
+    /// Why the breaker is not told at present, if it is not.
+    pub fn trouble(&self) -> Option<&'static str> {
+        let said = [&self.shared.findings, &self.shared.progress];
+        let away = said
+            .into_iter()
+            .find(|said| said.away.load(Ordering::Relaxed));
+        away.map(|said| said.lost)
+    }
+
     /// Tells the rest, for some seconds at most, and says what is left.
     pub fn end(mut self) {
         self.finish();
@@ -382,10 +391,13 @@ async fn deliver(shared: Arc<Shared>, report: Report) {
                 status: 400 | 409 | 413 | 422,
                 text,
             })) => {
-                complain(format_args!(
+                tracing::error!(
+                    rule = %report.rule,
+                    finding = %report.finding_id,
                     "error: the breaker refuses finding {} of rule {}: {text}",
-                    report.finding_id, report.rule
-                ));
+                    report.finding_id,
+                    report.rule
+                );
                 return;
             }
             Err(error) => {
