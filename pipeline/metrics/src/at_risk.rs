@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::BufRead;
 use std::sync::Arc;
 
-use centinel_model::{Amount, FINDING_SCHEMA, Severity, Verdict};
+use centinel_model::{Amount, FINDING_SCHEMA, Severity, Verdict, is_self_check};
 use serde::Deserialize;
 
-const SOURCE_SCHEMA: &str = "centinel/source/1";
 /// Findings that are remembered; of more it is said that they are missing.
 const MOST_OPEN: usize = 1_000_000;
 /// A currency can be a column of the data: so many are told apart, and no sum goes across them.
@@ -18,15 +17,7 @@ const LONGEST_CODE: usize = 12;
 /// Longer lines are passed over: detection writes none.
 const LONGEST_LINE: u64 = 16 << 20;
 
-/// One message that detection told, as far as it matters here.
-#[derive(Debug)]
-pub(crate) enum Told<'a> {
-    /// A finding.
-    Finding(Finding<'a>),
-    /// A source that fell silent (true) or moves again.
-    Source(Cow<'a, str>, bool),
-}
-
+/// A finding that was told, as far as it matters here.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Finding<'a> {
     #[serde(borrow)]
@@ -43,30 +34,19 @@ pub(crate) struct Finding<'a> {
 }
 
 #[derive(Deserialize)]
-struct Source<'a> {
-    #[serde(borrow)]
-    source: Cow<'a, str>,
-    #[serde(borrow)]
-    state: Cow<'a, str>,
-}
-
-#[derive(Deserialize)]
 struct Head<'a> {
     #[serde(borrow)]
     schema: Cow<'a, str>,
 }
 
-/// Reads a message; nothing where it is of another kind.
-pub(crate) fn read(line: &[u8]) -> Option<Told<'_>> {
+/// Reads a message; nothing where it is no finding, or one of the self-check, which is no business.
+pub(crate) fn read(line: &[u8]) -> Option<Finding<'_>> {
     let head: Head<'_> = serde_json::from_slice(line).ok()?;
-    match head.schema.as_ref() {
-        FINDING_SCHEMA => serde_json::from_slice(line).ok().map(Told::Finding),
-        SOURCE_SCHEMA => {
-            let source: Source<'_> = serde_json::from_slice(line).ok()?;
-            Some(Told::Source(source.source, source.state == "behind"))
-        }
-        _ => None,
+    if head.schema != FINDING_SCHEMA {
+        return None;
     }
+    let finding: Finding<'_> = serde_json::from_slice(line).ok()?;
+    (!is_self_check(&finding.rule)).then_some(finding)
 }
 
 #[derive(Debug)]
@@ -224,10 +204,7 @@ mod tests {
     }
 
     fn take(at_risk: &mut AtRisk, line: &str) {
-        match read(line.as_bytes()) {
-            Some(Told::Finding(finding)) => at_risk.take(&finding),
-            other => assert!(other.is_none(), "{other:?}"),
-        }
+        at_risk.take(&read(line.as_bytes()).unwrap());
     }
 
     fn sums(at_risk: &AtRisk) -> Vec<(String, String)> {

@@ -167,13 +167,12 @@ fn sources(state: &mut State, out: &mut Writing<'_>) -> Result<(), Error> {
         (Samples::default(), Samples::default(), Samples::default());
     for source in &state.seen.sources {
         let value = state.values.sources.of(&source.name);
-        let silent = state.behind.contains(&value);
         let labels = vec![("source", value)];
         read.add(labels.clone(), source.changes as f64);
         if let Some(progress) = source.progress {
             lag.largest(labels.clone(), seconds(state.now.since(progress)));
         }
-        behind.largest(labels, flag(silent));
+        behind.largest(labels, flag(source.behind));
     }
     out.counter("changes_read", "Changes that were read", &read)?;
     out.gauge(

@@ -45,7 +45,6 @@ pub(crate) struct Facts<'a> {
     pub phase: &'a Phase,
     pub begun: Timestamp,
     pub sources: &'a [SourceSeen],
-    pub behind: &'a dyn Fn(&str) -> bool,
     /// What is wrong, by the part that says so.
     pub troubles: &'a BTreeMap<&'static str, String>,
     pub self_check: Option<&'a SelfCheck>,
@@ -68,7 +67,7 @@ pub(crate) fn truth(facts: &Facts<'_>, bounds: Bounds, now: Timestamp) -> Truth 
         let behind = facts
             .sources
             .iter()
-            .filter_map(|source| source_is_behind(source, facts, bounds, now));
+            .filter_map(|source| source_is_behind(source, bounds, now));
         reasons.extend(behind);
     }
     for (part, trouble) in facts.troubles {
@@ -119,14 +118,9 @@ fn is_alive(facts: &Facts<'_>, bounds: Bounds, now: Timestamp, reasons: &mut Vec
     !stands
 }
 
-fn source_is_behind(
-    source: &SourceSeen,
-    facts: &Facts<'_>,
-    bounds: Bounds,
-    now: Timestamp,
-) -> Option<String> {
+fn source_is_behind(source: &SourceSeen, bounds: Bounds, now: Timestamp) -> Option<String> {
     let name = &source.name;
-    let told = (facts.behind)(name);
+    let told = source.behind;
     let Some(progress) = source.progress else {
         return Some(format!(
             "source {name} has never said how far it is: what depends on it cannot be judged"
@@ -175,6 +169,7 @@ mod tests {
         SourceSeen {
             name: name.into(),
             progress: progress.map(at),
+            behind: name == "silent",
             changes: 0,
         }
     }
@@ -183,7 +178,6 @@ mod tests {
     fn told(
         phase: Phase,
         sources: &[SourceSeen],
-        silent: &str,
         turned: i64,
         change: impl FnOnce(&mut BTreeMap<&'static str, String>, &mut Live, &mut SelfCheck),
     ) -> Truth {
@@ -198,7 +192,6 @@ mod tests {
             phase: &phase,
             begun: at(0),
             sources,
-            behind: &|name| name == silent,
             troubles: &troubles,
             self_check: Some(&check),
             live: &live,
@@ -214,7 +207,7 @@ mod tests {
     #[test]
     fn a_run_that_reads_and_judges_is_ready() {
         let fresh = [source("a", Some(990)), source("b", Some(940))];
-        let truth = told(Phase::Running, &fresh, "", 999, |_, _, _| {});
+        let truth = told(Phase::Running, &fresh, 999, |_, _, _| {});
         assert_eq!(
             truth,
             Truth {
@@ -227,10 +220,10 @@ mod tests {
 
     #[test]
     fn a_start_is_alive_and_not_ready() {
-        let truth = told(Phase::Starting, &[], "", 0, |_, _, _| {});
+        let truth = told(Phase::Starting, &[], 0, |_, _, _| {});
         let (alive, ready, why) = only(&truth);
         assert!(alive && !ready && why.contains("starting"), "{why}");
-        let truth = told(Phase::Running, &[], "", 999, |_, _, _| {});
+        let truth = told(Phase::Running, &[], 999, |_, _, _| {});
         let (alive, ready, why) = only(&truth);
         assert!(alive && !ready && why.contains("starting"), "{why}");
     }
@@ -239,23 +232,23 @@ mod tests {
     fn what_has_ended_is_not_alive() {
         let fresh = [source("a", Some(990))];
         let failed = Phase::Failed("the outlet: No space left on device".into());
-        let truth = told(failed, &fresh, "", 999, |_, _, _| {});
+        let truth = told(failed, &fresh, 999, |_, _, _| {});
         let (alive, ready, why) = only(&truth);
         assert!(!alive && !ready && why.contains("No space left"), "{why}");
-        let truth = told(Phase::Ended, &fresh, "", 999, |_, _, _| {});
+        let truth = told(Phase::Ended, &fresh, 999, |_, _, _| {});
         assert!(!truth.alive && !truth.ready);
     }
 
     #[test]
     fn a_loop_that_does_not_turn_is_not_alive() {
         let fresh = [source("a", Some(990))];
-        let truth = told(Phase::Running, &fresh, "", 879, |_, _, _| {});
+        let truth = told(Phase::Running, &fresh, 879, |_, _, _| {});
         let (alive, ready, why) = only(&truth);
         assert!(
             !alive && !ready && why.contains("121 s") || why.contains("2 min"),
             "{why}"
         );
-        let truth = told(Phase::Running, &fresh, "", 880, |_, _, _| {});
+        let truth = told(Phase::Running, &fresh, 880, |_, _, _| {});
         assert!(truth.alive && truth.ready);
     }
 
@@ -267,7 +260,7 @@ mod tests {
             source("late", Some(100)),
             source("unheard", None),
         ];
-        let truth = told(Phase::Running, &sources, "silent", 999, |_, _, _| {});
+        let truth = told(Phase::Running, &sources, 999, |_, _, _| {});
         assert!(truth.alive && !truth.ready);
         assert_eq!(
             truth.reasons,
@@ -282,7 +275,7 @@ mod tests {
     #[test]
     fn parts_that_fail_are_named() {
         let fresh = [source("a", Some(990))];
-        let truth = told(Phase::Running, &fresh, "", 999, |troubles, live, check| {
+        let truth = told(Phase::Running, &fresh, 999, |troubles, live, check| {
             troubles.insert("breaker report", "connection refused".into());
             live.archive = Some(ArchiveSeen {
                 trouble: Some("access denied".into()),
@@ -307,8 +300,9 @@ mod tests {
         let ended = [SourceSeen {
             name: "a".into(),
             progress: Some(Timestamp::MAX),
+            behind: false,
             changes: 1,
         }];
-        assert!(told(Phase::Running, &ended, "", 999, |_, _, _| {}).ready);
+        assert!(told(Phase::Running, &ended, 999, |_, _, _| {}).ready);
     }
 }

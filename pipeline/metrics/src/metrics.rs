@@ -12,7 +12,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::at_risk::{AtRisk, Told, each_line, read};
+use crate::at_risk::{AtRisk, each_line, read};
 use crate::exposition::Exposition;
 use crate::health::{Bounds, Facts, Phase, Truth, truth};
 use crate::labels::{Labels, Values};
@@ -56,7 +56,6 @@ pub(crate) struct State {
     pub committed: Option<Timestamp>,
     pub batches: u64,
     pub seen: Seen,
-    pub behind: BTreeSet<Arc<str>>,
     /// Messages on findings, by rule, severity and verdict.
     pub told: BTreeMap<(Arc<str>, &'static str, &'static str), u64>,
     pub at_risk: AtRisk,
@@ -91,7 +90,6 @@ impl Metrics {
             committed: None,
             batches: 0,
             seen: Seen::default(),
-            behind: BTreeSet::new(),
             told: BTreeMap::new(),
             at_risk: AtRisk::default(),
             channels: Vec::new(),
@@ -178,7 +176,7 @@ impl Metrics {
     /// When it cannot be read to its end; what was read counts.
     pub fn past(&self, lines: impl BufRead) -> std::io::Result<()> {
         let done = each_line(lines, |line| {
-            if let Some(Told::Finding(finding)) = read(line) {
+            if let Some(finding) = read(line) {
                 self.shown.lock().at_risk.take(&finding);
             }
         });
@@ -234,22 +232,13 @@ fn of_time() -> Histogram {
 
 impl State {
     fn take(&mut self, line: &[u8]) {
-        match read(line) {
-            Some(Told::Finding(finding)) => {
-                let rule = self.values.rules.of(&finding.rule);
-                let kind = (rule, finding.severity.as_str(), word(finding.verdict));
-                *self.told.entry(kind).or_default() += 1;
-                self.at_risk.take(&finding);
-            }
-            Some(Told::Source(source, behind)) => {
-                let source = self.values.sources.of(&source);
-                match behind {
-                    true => self.behind.insert(source),
-                    false => self.behind.remove(&source),
-                };
-            }
-            None => {}
-        }
+        let Some(finding) = read(line) else {
+            return;
+        };
+        let rule = self.values.rules.of(&finding.rule);
+        let kind = (rule, finding.severity.as_str(), word(finding.verdict));
+        *self.told.entry(kind).or_default() += 1;
+        self.at_risk.take(&finding);
     }
 
     fn look(&mut self, live: Live, now: Timestamp, bounds: Bounds) {
@@ -258,7 +247,6 @@ impl State {
                 phase: &self.phase,
                 begun: self.begun,
                 sources: &self.seen.sources,
-                behind: &|name| self.behind.contains(name),
                 troubles: &self.troubles,
                 self_check: self.self_check.as_ref(),
                 live: &live,

@@ -34,6 +34,8 @@ pub struct SourceSeen {
     pub name: String,
     /// Up to when all that it committed has been read; none before it said so, [`Timestamp::MAX`] at its end.
     pub progress: Option<Timestamp>,
+    /// Whether it was told to be behind.
+    pub behind: bool,
     /// Changes of it that were read.
     pub changes: u64,
 }
