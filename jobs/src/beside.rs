@@ -2,6 +2,7 @@
 //! them.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use centinel_engine::detect::Detector;
 use centinel_outlet::Message;
@@ -13,6 +14,7 @@ use crate::config::Config;
 use crate::detect::std_duration;
 use crate::detection::Detection;
 use crate::exit::Status;
+use crate::observing::Observing;
 use crate::plan;
 use crate::printer::complain;
 use crate::self_check::{Log, SelfCheck, Watching};
@@ -33,6 +35,8 @@ pub struct Beside {
     self_check: Option<SelfCheck>,
     /// Tells people.
     alerting: Option<Alerting>,
+    /// Shows how all of it does.
+    observing: Option<Arc<Observing>>,
 }
 
 /// Whether somebody is told what is only suspected.
@@ -124,9 +128,12 @@ impl Beside {
     }
 
     /// To be called after each commit, once what it told stands in the file.
-    pub fn observe(&mut self, detector: &Detector, _messages: &[Message]) {
+    pub fn observe(&mut self, detector: &Detector, messages: &[Message]) {
         if let Some(reporting) = &self.reporting {
             reporting.observe(detector);
+        }
+        if let Some(observing) = &self.observing {
+            observing.observe(detector, messages);
         }
         if let Some(taking_in) = &self.taking_in {
             taking_in.observe();

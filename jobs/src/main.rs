@@ -23,6 +23,7 @@ mod heartbeats;
 mod in_force;
 mod lines;
 mod log;
+mod observing;
 mod plan;
 mod printer;
 mod reload;

@@ -241,11 +241,10 @@ fn money(state: &State, out: &mut Writing<'_>) -> Result<(), Error> {
         "Money of all confirmed findings that are open, in major units of its currency",
         &sums.collect(),
     )?;
-    let confirmed = state.seen.rules.iter().map(|rule| rule.open[1]).sum();
     out.gauge(
         "money_at_risk_missing_findings",
         "Confirmed findings that are open and whose money is not in centinel_money_at_risk",
-        &Samples::one(state.at_risk.missing(confirmed) as f64),
+        &Samples::one(state.at_risk.missing(state.seen.confirmed) as f64),
     )
 }
 
@@ -351,9 +350,9 @@ fn beside(state: &mut State, out: &mut Writing<'_>) -> Result<(), Error> {
         )?;
     }
     out.gauge(
-        "self_check_overdue",
-        "Whether the planted loss was not found in time",
-        &Samples::one(flag(check.due.is_some_and(|due| state.now > due))),
+        "self_check_failing",
+        "Whether the last planted loss was not found in time",
+        &Samples::one(flag(check.failing.is_some())),
     )?;
     out.counter(
         "self_check_failures",

@@ -77,13 +77,8 @@ pub(crate) fn truth(facts: &Facts<'_>, bounds: Bounds, now: Timestamp) -> Truth 
     if let Some(trouble) = archive.and_then(|archive| archive.trouble.as_deref()) {
         reasons.push(format!("archive: {trouble}"));
     }
-    if let Some(due) = facts.self_check.and_then(|check| check.due)
-        && now > due
-    {
-        reasons.push(format!(
-            "self-check: the loss that was planted was not found until {due}, {} ago: detection may be blind",
-            span(now.since(due))
-        ));
+    if let Some(failing) = facts.self_check.and_then(|check| check.failing.as_deref()) {
+        reasons.push(format!("self-check: {failing}"));
     }
     Truth {
         alive,
@@ -281,7 +276,7 @@ mod tests {
                 trouble: Some("access denied".into()),
                 ..ArchiveSeen::default()
             });
-            check.due = Some(at(900));
+            check.failing = Some("the loss was not found in time".into());
         });
         assert!(truth.alive && !truth.ready);
         let begins = [

@@ -19,8 +19,10 @@ pub struct Seen {
     pub stages: Vec<(&'static str, Duration)>,
     /// All sources.
     pub sources: Vec<SourceSeen>,
-    /// All rules that are in force or have something open.
+    /// All rules that are in force.
     pub rules: Vec<RuleSeen>,
+    /// Findings that are confirmed and open, of whatever rule.
+    pub confirmed: u64,
     /// Records that could not be read, by source and reason.
     pub quarantined: Vec<Quarantined>,
     /// Records that could not be read and are not settled, ever.
@@ -116,8 +118,8 @@ pub struct Channel {
 pub struct SelfCheck {
     /// When one was found last.
     pub last_found: Option<Timestamp>,
-    /// Until when the next one must be found.
-    pub due: Option<Timestamp>,
+    /// What is wrong, while something is.
+    pub failing: Option<String>,
     /// How many were not found in time, since the start of the process.
     pub failures: u64,
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use centinel_catalog::Catalog;
 use centinel_model::{
-    EntityId, HorizonOf, MicroBatch, Positions, SourceId, TableChanges, TableId, Timestamp,
+    EntityId, HoleReason, HorizonOf, MicroBatch, Positions, SourceId, TableChanges, TableId,
+    Timestamp,
 };
 use centinel_state::{Commit, DocumentCache, Record, Store, Wake, write_document};
 use hashbrown::HashSet;
@@ -115,6 +116,8 @@ pub struct Detector {
     pub stages: Stages,
     /// By source id.
     pub(super) source_facts: Vec<SourceFacts>,
+    /// Records that could not be read, by source and reason, since the start.
+    pub(super) unread: BTreeMap<(Option<SourceId>, HoleReason), u64>,
 }
 
 /// The name of the fact that holds [`Positions`] in JSON.
@@ -219,6 +222,7 @@ impl Detector {
             judged_up_to: Timestamp::MIN,
             counters: Counters::default(),
             stages: Stages::default(),
+            unread: BTreeMap::new(),
             source_facts: vec![SourceFacts::default(); catalog.sources.len()],
             catalog,
             store,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use centinel_catalog::Catalog;
-use centinel_model::SourceId;
+use centinel_model::{Hole, HoleReason, SourceId};
 use centinel_rules::{Rule, Spent};
 
 use super::detector::Detector;
@@ -56,6 +56,19 @@ impl Detector {
             }
         }
         suspended
+    }
+
+    /// Records that could not be read since the detector was made, by source where that is known, and by reason.
+    pub fn unread(&self) -> impl Iterator<Item = (Option<&str>, HoleReason, u64)> {
+        let kinds = self.unread.iter();
+        kinds.map(|((source, reason), count)| {
+            let source = source.map(|source| self.catalog.source(source));
+            (source, *reason, *count)
+        })
+    }
+
+    pub(super) fn count_unread(&mut self, hole: &Hole) {
+        *self.unread.entry((hole.source, hole.reason)).or_default() += 1;
     }
 
     pub(super) fn note_behind(&mut self, source: SourceId, behind: bool) {
