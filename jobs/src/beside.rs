@@ -2,8 +2,8 @@
 //! them.
 
 use std::path::Path;
-use std::sync::Arc;
 
+use centinel_engine::EngineError;
 use centinel_engine::detect::Detector;
 use centinel_outlet::Message;
 
@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::detect::std_duration;
 use crate::detection::Detection;
 use crate::exit::Status;
-use crate::observing::Observing;
+use crate::interface::{Interface, Settings};
 use crate::plan;
 use crate::printer::complain;
 use crate::self_check::{Log, SelfCheck, Watching};
@@ -35,8 +35,8 @@ pub struct Beside {
     self_check: Option<SelfCheck>,
     /// Tells people.
     alerting: Option<Alerting>,
-    /// Shows how all of it does.
-    observing: Option<Arc<Observing>>,
+    /// Answers those who ask, also how all of it does.
+    interface: Option<Interface>,
 }
 
 /// Whether somebody is told what is only suspected.
@@ -86,7 +86,32 @@ impl Beside {
             })?;
             beside.alerting = Some(alerting);
         }
+        if let Some(interface) = &config.interface {
+            let settings = Settings::of(interface).map_err(|problem| {
+                complain(format_args!("error: {problem}"));
+                Status::WrongUsage
+            })?;
+            beside.interface = Some(Interface::begin(settings, detection, findings)?);
+            beside.show();
+        }
         Ok(beside)
+    }
+
+    /// How each part does is seen at the interface.
+    fn show(&self) {
+        let Some(interface) = &self.interface else {
+            return;
+        };
+        let observing = interface.observing();
+        if let Some(reporting) = &self.reporting {
+            observing.part("breaker report", reporting.trouble());
+        }
+        if let Some(taking_in) = &self.taking_in {
+            observing.part("findings store", taking_in.trouble());
+        }
+        if let Some(alerting) = &self.alerting {
+            observing.alerts(alerting.shown());
+        }
     }
 
     /// Begins the self-check with the log of synthetic orders that detection reads. `rounds` says whether orders are planted:
@@ -120,10 +145,15 @@ impl Beside {
                 }
             }),
         });
-        self.self_check = Some(begun.map_err(|error| {
+        let begun = begun.map_err(|error| {
             complain(format_args!("error: the self-check cannot begin: {error}"));
             Status::CouldNotJudge
-        })?);
+        })?;
+        if let Some(interface) = &self.interface {
+            let shown = begun.shown();
+            interface.observing().self_check(move || shown.get());
+        }
+        self.self_check = Some(begun);
         Ok(())
     }
 
@@ -132,14 +162,23 @@ impl Beside {
         if let Some(reporting) = &self.reporting {
             reporting.observe(detector);
         }
-        if let Some(observing) = &self.observing {
-            observing.observe(detector, messages);
-        }
         if let Some(taking_in) = &self.taking_in {
             taking_in.observe();
         }
         if let Some(alerting) = &self.alerting {
             alerting.observe();
+        }
+        if let Some(interface) = &self.interface {
+            interface.observe(detector, messages);
+        }
+    }
+
+    /// Detection has ended, or could not go on: those who look see it while the rest is brought to its end.
+    pub fn ended(&self, failed: Option<&EngineError>) {
+        if let Some(interface) = &self.interface {
+            interface
+                .observing()
+                .ended(failed.map(EngineError::to_string));
         }
     }
 
@@ -156,6 +195,9 @@ impl Beside {
         }
         if let Some(alerting) = self.alerting {
             alerting.end();
+        }
+        if let Some(interface) = self.interface {
+            interface.end();
         }
     }
 }

@@ -223,6 +223,7 @@ impl DetectArguments {
                 told.take_in(messages);
             }
         });
+        beside.ended(done.as_ref().err());
         beside.end();
         match done {
             Ok(ended) => {

@@ -21,6 +21,7 @@ mod folders;
 mod following;
 mod heartbeats;
 mod in_force;
+mod interface;
 mod lines;
 mod log;
 mod observing;

@@ -6,6 +6,7 @@
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,7 @@ const LAST: Duration = Duration::from_secs(10);
 /// The thread. It ends with [`TakingIn::end`], or when this is dropped.
 pub struct TakingIn {
     grown: Option<SyncSender<()>>,
+    trouble: Arc<Mutex<Option<String>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -38,7 +40,9 @@ impl TakingIn {
     /// When there is no thread.
     pub fn begin(store: &Path, findings: &Path, in_force: InForce) -> std::io::Result<TakingIn> {
         let (grown, news) = sync_channel(1);
+        let trouble = Arc::new(Mutex::new(None));
         let mut taking = Taking {
+            trouble: Arc::clone(&trouble),
             path: store.to_owned(),
             findings: findings.to_owned(),
             in_force,
@@ -51,6 +55,7 @@ impl TakingIn {
             .spawn(move || taking.until(&news))?;
         Ok(TakingIn {
             grown: Some(grown),
+            trouble,
             thread: Some(thread),
         })
     }
@@ -60,6 +65,17 @@ impl TakingIn {
         if let Some(grown) = &self.grown {
             // Where it was said already, nothing more is to be said.
             let _ = grown.try_send(());
+        }
+    }
+
+    /// Why nothing is taken in at present, if nothing is.
+    pub fn trouble(&self) -> impl Fn() -> Option<String> + Send + Sync + 'static {
+        let trouble = Arc::clone(&self.trouble);
+        move || {
+            trouble
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone()
         }
     }
 
@@ -87,6 +103,8 @@ impl Drop for TakingIn {
 }
 
 struct Taking {
+    /// Seen by others.
+    trouble: Arc<Mutex<Option<String>>>,
     path: PathBuf,
     findings: PathBuf,
     in_force: InForce,
@@ -102,6 +120,7 @@ impl Taking {
         let mut pause = FIRST_PAUSE;
         loop {
             let failed = self.take(&|| true);
+            *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = self.said.clone();
             let wait = match failed {
                 false => LOOK,
                 true => pause,

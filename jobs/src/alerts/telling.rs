@@ -164,7 +164,6 @@ impl Alerting {
     }
 
     /// How all channels do, at any time.
-    #[allow(dead_code, reason = "asked by metrics and health")]
     pub fn shown(&self) -> watch::Receiver<Progress> {
         self.shown.clone()
     }

@@ -163,12 +163,9 @@ impl Reporting {
     }
 
     /// Why the breaker is not told at present, if it is not.
-    pub fn trouble(&self) -> Option<&'static str> {
-        let said = [&self.shared.findings, &self.shared.progress];
-        let away = said
-            .into_iter()
-            .find(|said| said.away.load(Ordering::Relaxed));
-        away.map(|said| said.lost)
+    pub fn trouble(&self) -> impl Fn() -> Option<String> + Send + Sync + 'static {
+        let shared = Arc::clone(&self.shared);
+        move || shared.trouble()
     }
 
     /// Tells the rest, for some seconds at most, and says what is left.
@@ -411,6 +408,12 @@ async fn deliver(shared: Arc<Shared>, report: Report) {
 }
 
 impl Shared {
+    fn trouble(&self) -> Option<String> {
+        let mut said = [&self.findings, &self.progress].into_iter();
+        let away = said.find(|said| said.away.load(Ordering::Relaxed));
+        away.map(|said| said.lost.to_owned())
+    }
+
     fn reporter(&self) -> Arc<Reporter> {
         let reporter = self.reporter.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&reporter)

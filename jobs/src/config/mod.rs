@@ -12,6 +12,7 @@ mod bootstrap;
 mod breaker;
 mod drills;
 mod form;
+mod interface;
 mod kafka;
 mod problem;
 mod read;
@@ -68,6 +69,8 @@ pub struct Config {
     pub alerts: Option<AlertsConfig>,
     /// How often Centinel checks itself.
     pub self_check: Option<SelfCheckConfig>,
+    /// Where a running detection is asked.
+    pub interface: Option<InterfaceConfig>,
 }
 
 /// Who is told what is found.
@@ -86,6 +89,30 @@ pub struct SelfCheckConfig {
     pub every: Duration,
     /// A planted loss must be found within.
     pub within: Duration,
+}
+
+/// Where a running detection is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InterfaceConfig {
+    /// The line at which `[interface]` begins.
+    pub line: usize,
+    /// The address that it listens on.
+    pub listen: std::net::SocketAddr,
+    /// Who shows it may ask.
+    pub token: Secret,
+    /// Whether it is encrypted.
+    pub tls: Option<InterfaceTls>,
+}
+
+/// Files of TLS, all PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterfaceTls {
+    /// The chain of certificates.
+    pub certificate: PathBuf,
+    /// The key of the first of them.
+    pub key: PathBuf,
+    /// Who asks trusts these besides the system's.
+    pub ca: Option<PathBuf>,
 }
 
 /// The circuit breaker.
@@ -547,6 +574,7 @@ impl Config {
             }
         }
         secrets.extend(self.breaker_report.iter().map(|report| &report.key));
+        secrets.extend(self.interface.iter().map(|interface| &interface.token));
         secrets
     }
 }

@@ -12,7 +12,7 @@ use super::form::{Fields, Form, Node};
 use super::problem::{Problem, shorten};
 use super::{
     BreakerConfig, Config, DetectionConfig, FORM, FileConfig, MAX_FILE_BYTES, Source, SourceConfig,
-    alerts, archive, audits, binlog, bootstrap, breaker, drills, kafka,
+    alerts, archive, audits, binlog, bootstrap, breaker, drills, interface, kafka,
 };
 
 /// As many as schemas may name.
@@ -135,6 +135,7 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
         "drills",
         "alerts",
         "self_check",
+        "interface",
     ];
     stated_form(form, &mut fields)?;
     form.only(&mut fields, &known);
@@ -195,6 +196,8 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
     let alerts = alerts.and_then(|node| alerts::read(form, node));
     let self_check = fields.take("self_check");
     let self_check = self_check.and_then(|node| alerts::read_self_check(form, node));
+    let interface = fields.take("interface");
+    let interface = interface.and_then(|node| interface::read(form, node));
     Some(Config {
         file: form.file().to_owned(),
         schemas: schemas?,
@@ -211,6 +214,7 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
         breaker_report,
         alerts,
         self_check,
+        interface,
     })
 }
 

@@ -46,7 +46,6 @@ pub struct Shown(Arc<Mutex<Standing>>);
 
 impl Shown {
     /// As of now.
-    #[allow(dead_code, reason = "asked by metrics and health")]
     pub fn get(&self) -> Standing {
         let standing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         standing.clone()

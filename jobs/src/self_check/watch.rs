@@ -80,7 +80,6 @@ impl SelfCheck {
     }
 
     /// How it does.
-    #[allow(dead_code, reason = "asked by metrics and health")]
     pub fn shown(&self) -> Shown {
         self.shown.clone()
     }

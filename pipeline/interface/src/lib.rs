@@ -8,6 +8,7 @@ mod forms;
 mod inside;
 mod service;
 
+pub use centinel_listen::acceptor;
 pub use client::{Client, ClientError, Options};
 pub use forms::{
     Health, QuarantinedBytes, QuarantinedRecord, RuleStatus, Settle, Settled, SourceStatus,

@@ -235,7 +235,7 @@ async fn metrics(State(inside): Inner) -> Response {
         Ok(text) => {
             let form = [(
                 header::CONTENT_TYPE,
-                "application/openmetrics-text; version=1.0.0; charset=utf-8",
+                "text/plain; version=0.0.4; charset=utf-8",
             )];
             (form, body::Body::from(text)).into_response()
         }
