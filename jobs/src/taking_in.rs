@@ -69,7 +69,7 @@ impl TakingIn {
     }
 
     /// Why nothing is taken in at present, if nothing is.
-    pub fn trouble(&self) -> impl Fn() -> Option<String> + Send + Sync + 'static {
+    pub fn trouble(&self) -> impl Fn() -> Option<String> + Send + Sync + use<> {
         let trouble = Arc::clone(&self.trouble);
         move || {
             trouble

@@ -163,7 +163,7 @@ impl Reporting {
     }
 
     /// Why the breaker is not told at present, if it is not.
-    pub fn trouble(&self) -> impl Fn() -> Option<String> + Send + Sync + 'static {
+    pub fn trouble(&self) -> impl Fn() -> Option<String> + Send + Sync + use<> {
         let shared = Arc::clone(&self.shared);
         move || shared.trouble()
     }

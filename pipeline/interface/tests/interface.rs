@@ -200,7 +200,7 @@ async fn health_and_metrics_are_open_and_true() {
         let headers = metrics.headers().clone();
         assert_eq!(metrics.text().await.unwrap(), "# EOF\n");
         let kind = headers["content-type"].to_str().unwrap();
-        assert!(kind.starts_with("application/openmetrics-text; version=1.0.0"));
+        assert!(kind.starts_with("text/plain; version=0.0.4"));
         assert_eq!(headers["cache-control"], "no-store");
         assert_eq!(headers["x-content-type-options"], "nosniff");
     }
