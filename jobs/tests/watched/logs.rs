@@ -83,40 +83,30 @@ fn every_line_is_an_object_and_the_words_are_the_same() {
     assert!(!words.contains('{'), "{words}");
 }
 
-/// An order number that would be a line, told by what reads it: the breaker's report cannot place it.
+/// A name that would be a line of its own, and speak to the terminal.
 #[test]
 fn data_forges_no_line() {
-    let shop = Shop::new();
     let hostile = "O-1\nerror: all is well\n{\"level\":\"info\"}\u{1b}[2J";
-    let finding = serde_json::json!({
-        "schema": "centinel/finding/1", "finding_id": hostile, "sequence": 0, "rule": hostile,
-    });
-    let file = shop.path("told.jsonl");
-    std::fs::write(&file, format!("{finding}\n")).unwrap();
     for format in ["text", "json"] {
         let done = Command::new(env!("CARGO_BIN_EXE_centinel"))
-            .args([
-                "--log-format",
-                format,
-                "findings",
-                "show",
-                hostile,
-                "--store",
-            ])
-            .arg(shop.path("findings.db"))
+            .args(["--log-format", format, "rules", "explain", hostile])
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
             .output()
             .unwrap();
         let said = String::from_utf8(done.stderr).unwrap();
         assert!(!said.is_empty() && !said.contains('\u{1b}'), "{said:?}");
-        assert!(
-            !said
-                .lines()
-                .any(|line| line.starts_with("error: all is well")),
-            "{said}"
-        );
-        if format == "json" {
-            let lines = read(&said);
-            assert_eq!(lines[0]["level"], "error", "{said}");
+        let forged = |line: &str| line.starts_with("error: all is well");
+        assert!(!said.lines().any(forged), "{said}");
+        match format {
+            "json" => {
+                let line = &read(&said)[0];
+                let message = line["message"].as_str().unwrap();
+                assert!(
+                    line["level"] == "error" && message.contains(hostile),
+                    "{said}"
+                );
+            }
+            _ => assert!(said.contains("`O-1\\nerror: all is well\\n{"), "{said}"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `/metrics`: its text is one that Prometheus reads, and its numbers are those of what was asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
@@ -29,6 +29,23 @@ async fn scrape(service: &Service) -> BTreeMap<String, f64> {
             (series.to_owned(), value.parse().unwrap())
         })
         .collect()
+}
+
+/// What alert rules and the dashboard ask of the breaker.
+fn named() -> BTreeSet<String> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../jobs/monitoring/");
+    let mut found = BTreeSet::new();
+    for file in ["alert-rules.yaml", "grafana-dashboard.json"] {
+        let text = std::fs::read_to_string(format!("{folder}{file}")).unwrap();
+        for part in text.split("centinel_breaker_").skip(1) {
+            let end = part.find(|letter: char| letter != '_' && !letter.is_ascii_lowercase());
+            found.insert(format!(
+                "centinel_breaker_{}",
+                &part[..end.unwrap_or(part.len())]
+            ));
+        }
+    }
+    found
 }
 
 /// Prometheus's own tool reads it and finds nothing to improve.
@@ -111,6 +128,17 @@ async fn what_was_asked_is_counted_by_point_decision_and_default() {
     assert_eq!(seen["centinel_breaker_holds_waiting"], 2.0);
     assert_eq!(seen["centinel_breaker_store_failing"], 0.0);
     assert!(seen["centinel_breaker_staleness_seconds"] >= 2.0);
+    let names: BTreeSet<&str> = seen
+        .keys()
+        .filter_map(|series| series.split('{').next())
+        .collect();
+    let named = named();
+    assert!(named.len() > 8, "{named:?}");
+    let missing: Vec<&String> = named
+        .iter()
+        .filter(|name| !names.contains(name.as_str()))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?} are not in {names:?}");
     service.stop().await;
 }
 
