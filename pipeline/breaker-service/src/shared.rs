@@ -179,7 +179,7 @@ impl Shared {
     pub fn failed(&self, why: &str) {
         self.counts.store_failed();
         if !self.failing.swap(true, Ordering::Relaxed) {
-            eprintln!(
+            tracing::error!(
                 "breaker: {why}. What needs the store is answered by the configured defaults until it works again."
             );
         }
@@ -188,7 +188,7 @@ impl Shared {
     /// The store works.
     pub fn works(&self) {
         if self.failing.swap(false, Ordering::Relaxed) {
-            eprintln!("breaker: the store works again.");
+            tracing::info!("breaker: the store works again.");
         }
     }
 

@@ -113,7 +113,7 @@ impl Metrics {
         // 1 to 262,144; a micro-batch may have 250,000.
         let batches = Histogram::new(exponential_buckets(1.0, 4.0, 10));
         registry.register("batch_changes", "Changes in a micro-batch", batches.clone());
-        let stages: Histograms = Family::new_with_constructor(of_time);
+        let stages: Histograms = Family::new_with_constructor(of_time as fn() -> Histogram);
         registry.register_with_unit(
             "batch_stage",
             "Processor time of a micro-batch in each stage, on the thread that does it",
