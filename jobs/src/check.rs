@@ -5,6 +5,7 @@ mod archive;
 mod audits;
 mod bootstrap;
 mod breaker;
+mod interface;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use archive::ArchiveProbe;
 use audits::{AuditProbe, DrillProbe};
 use bootstrap::BootstrapProbe;
 use breaker::{BreakerProbe, ReportProbe};
+use interface::InterfaceProbe;
 
 use crate::config::{
     BinlogConfig, Config, FileConfig, KafkaConfig, Problem, Source, SourceConfig, check_against,
@@ -115,6 +117,10 @@ impl CheckArguments {
         if let Some(report) = &config.breaker_report {
             let found = ReportProbe(&config, report).probe();
             status = status.max(tell(&mut printer, "breaker_report", "be told", &found));
+        }
+        if let Some(interface) = &config.interface {
+            let found = InterfaceProbe(&config, interface).probe();
+            status = status.max(tell(&mut printer, "interface", "be served", &found));
         }
         for audit in &config.audits {
             let found = AuditProbe(&config, audit).probe();

@@ -28,6 +28,7 @@ mod rules;
 mod run;
 mod schedule;
 mod sweep_told;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -69,6 +70,8 @@ enum Job {
     Schedule(schedule::ScheduleArguments),
     /// Serves the fund circuit breaker, makes its first admin, verifies its audit log
     Breaker(breaker::BreakerArguments),
+    /// Shows everything that happened to an order, or any entity, in every system, in one line of time
+    Trace(trace::TraceArguments),
     /// Tries a repair on a snapshot before it touches money, and records who approved it
     Repair(repair::RepairArguments),
     /// Checks, tests and explains rules
@@ -91,6 +94,7 @@ fn main() -> ExitCode {
         Job::Findings(arguments) => findings::run(&arguments),
         Job::Schedule(arguments) => schedule::run(&arguments),
         Job::Breaker(arguments) => breaker::run(&arguments),
+        Job::Trace(arguments) => trace::run(&arguments),
         Job::Repair(arguments) => repair::run(&arguments),
         Job::Rules(arguments) => rules::run(&arguments),
     }
