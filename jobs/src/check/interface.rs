@@ -25,7 +25,10 @@ impl Probe for InterfaceProbe<'_> {
         if let Some(tls) = &interface.tls
             && let Err(what) = acceptor(&tls.certificate, &tls.key, "[interface.tls]")
         {
-            found.push(problem(what, "correct `certificate` and `key` of [interface.tls]"));
+            found.push(problem(
+                what,
+                "correct `certificate` and `key` of [interface.tls]",
+            ));
         }
         match TcpListener::bind(interface.listen) {
             Ok(_) => {}
