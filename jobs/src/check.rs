@@ -1,6 +1,7 @@
 //! `centinel check`: whether detection could begin: the configuration, schemas, rules, secrets, every source, what a
 //! new state begins with, and the archive.
 
+mod alerts;
 mod archive;
 mod audits;
 mod bootstrap;
@@ -15,6 +16,7 @@ use centinel_catalog::{Catalog, open_file};
 use centinel_source::{check_binlog, check_kafka};
 use clap::Args;
 
+use alerts::AlertsProbe;
 use archive::ArchiveProbe;
 use audits::{AuditProbe, DrillProbe};
 use bootstrap::BootstrapProbe;
@@ -27,7 +29,8 @@ use crate::detect::wall_clock;
 use crate::exit::Status;
 use crate::folders::Folders;
 use crate::plan;
-use crate::printer::{Printer, complain, counted};
+use crate::printer::{Printer, complain, counted, explain};
+use crate::self_check::{BuiltIn, SOURCE};
 
 /// The command line of `centinel check`.
 #[derive(Args, Debug)]
@@ -61,9 +64,10 @@ impl CheckArguments {
         let alone = config.sources.is_empty() && config.audits.is_empty();
         let (catalog, rules) = match alone {
             true => Default::default(),
-            false => folders.load()?,
+            false => folders.load_with(BuiltIn::of(Some(&config), &config.state))?,
         };
-        let names: Vec<&str> = catalog.sources.iter().map(String::as_str).collect();
+        let names = catalog.sources.iter().map(String::as_str);
+        let names: Vec<&str> = names.filter(|name| *name != SOURCE).collect();
         // What is only run by the clock reads no source.
         let mut problems = match config.sources.is_empty() {
             true => Vec::new(),
@@ -116,6 +120,10 @@ impl CheckArguments {
             let found = ReportProbe(&config, report).probe();
             status = status.max(tell(&mut printer, "breaker_report", "be told", &found));
         }
+        if let Some(alerts) = &config.alerts {
+            let found = AlertsProbe(&config, alerts).probe();
+            status = status.max(tell(&mut printer, "alerts", "be told", &found));
+        }
         for audit in &config.audits {
             let found = AuditProbe(&config, audit).probe();
             let name = format!("audit {}", audit.name);
@@ -137,7 +145,7 @@ fn tell<W: Write>(printer: &mut Printer<W>, place: &str, used: &str, found: &[Pr
         return Status::Clean;
     }
     printer.line(format_args!("{place}: cannot {used}"));
-    found.iter().for_each(complain);
+    found.iter().for_each(explain);
     Status::CouldNotJudge
 }
 
@@ -212,7 +220,7 @@ fn of_source(
 
 /// Shows every problem.
 pub fn refuse(problems: &[Problem]) -> Status {
-    problems.iter().for_each(complain);
+    problems.iter().for_each(explain);
     complain(counted(problems.len() as u64, "problem", "problems"));
     Status::WrongUsage
 }

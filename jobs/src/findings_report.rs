@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use centinel_engine::detect::Detector;
-use centinel_model::{Finding, Verdict};
+use centinel_model::{Finding, Verdict, is_self_check};
 use centinel_outlet::{CouldNotJudge, Message, Report, RuleSummary};
 use centinel_rules::Rule;
 
@@ -25,6 +25,9 @@ impl FindingsReport {
             let Ok(finding) = serde_json::from_slice::<Finding>(bytes) else {
                 continue;
             };
+            if is_self_check(&finding.rule) {
+                continue;
+            }
             let id = finding.finding_id.to_string();
             match finding.verdict {
                 Verdict::Confirmed | Verdict::Undetermined => {
@@ -74,7 +77,11 @@ impl FindingsReport {
             });
         }
         Report {
-            rules: rules.iter().map(summary).collect(),
+            rules: rules
+                .iter()
+                .filter(|rule| !is_self_check(&rule.id))
+                .map(summary)
+                .collect(),
             findings,
             could_not_judge,
             ..Report::default()

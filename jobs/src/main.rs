@@ -1,5 +1,6 @@
 //! `centinel`: stands beside a payment platform, reads what its systems did, and says where money is lost.
 
+mod alerts;
 mod audit;
 mod baseline;
 mod beside;
@@ -17,8 +18,13 @@ mod findings;
 mod findings_file;
 mod findings_report;
 mod folders;
+mod following;
 mod heartbeats;
+mod in_force;
+mod interface;
 mod lines;
+mod log;
+mod observing;
 mod plan;
 mod printer;
 mod reload;
@@ -26,7 +32,9 @@ mod repair;
 mod rules;
 mod run;
 mod schedule;
+mod self_check;
 mod sweep_told;
+mod taking_in;
 
 use std::process::ExitCode;
 
@@ -41,6 +49,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Parser, Debug)]
 #[command(name = "centinel", version, after_help = exit::HELP)]
 struct Arguments {
+    /// How to write what is said on standard error; the environment variable CENTINEL_LOG says it, too [default: text]
+    #[arg(long, global = true, value_enum, value_name = "FORM")]
+    log_format: Option<log::Format>,
     #[command(subcommand)]
     job: Job,
 }
@@ -63,6 +74,8 @@ enum Job {
     Drill(drill::DrillArguments),
     /// Keeps what detection told and what people say of it: lists, shows, acknowledges, resolves, exports findings
     Findings(findings::FindingsArguments),
+    /// Shows how the channels do by which people are told of findings, and sends a test through one
+    Alerts(alerts::AlertsArguments),
     /// Runs the audits and drills that the configuration file declares when they are due, and keeps their reports and
     /// history
     Schedule(schedule::ScheduleArguments),
@@ -79,6 +92,10 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(refusal) => return refuse(&refusal),
     };
+    if let Err(wrong) = log::begin(arguments.log_format) {
+        printer::complain(format_args!("error: {wrong}"));
+        return Status::WrongUsage.into();
+    }
     match arguments.job {
         Job::Run(arguments) => run::run(&arguments),
         Job::Detect(arguments) => detect::run(&arguments),
@@ -88,6 +105,7 @@ fn main() -> ExitCode {
         Job::Changes(arguments) => changes::run(&arguments),
         Job::Drill(arguments) => drill::run(&arguments),
         Job::Findings(arguments) => findings::run(&arguments),
+        Job::Alerts(arguments) => alerts::run(&arguments),
         Job::Schedule(arguments) => schedule::run(&arguments),
         Job::Breaker(arguments) => breaker::run(&arguments),
         Job::Repair(arguments) => repair::run(&arguments),

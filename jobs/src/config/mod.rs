@@ -4,6 +4,7 @@
 //! elsewhere ([`Secret`]) and are read when they are needed.
 
 mod against;
+mod alerts;
 mod archive;
 mod audits;
 mod binlog;
@@ -11,6 +12,7 @@ mod bootstrap;
 mod breaker;
 mod drills;
 mod form;
+mod interface;
 mod kafka;
 mod problem;
 mod read;
@@ -63,6 +65,54 @@ pub struct Config {
     pub breaker: Option<BreakerConfig>,
     /// The circuit breaker that detection tells what it finds.
     pub breaker_report: Option<BreakerReportConfig>,
+    /// Who is told what is found.
+    pub alerts: Option<AlertsConfig>,
+    /// How often Centinel checks itself.
+    pub self_check: Option<SelfCheckConfig>,
+    /// Where a running detection is asked.
+    pub interface: Option<InterfaceConfig>,
+}
+
+/// Who is told what is found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlertsConfig {
+    /// The line at which `[alerts]` begins.
+    pub line: usize,
+    /// The channels, as the alerts read them.
+    pub channels: centinel_alert::Channels,
+}
+
+/// How often Centinel checks itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SelfCheckConfig {
+    /// How far two checks are apart.
+    pub every: Duration,
+    /// A planted loss must be found within.
+    pub within: Duration,
+}
+
+/// Where a running detection is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InterfaceConfig {
+    /// The line at which `[interface]` begins.
+    pub line: usize,
+    /// The address that it listens on.
+    pub listen: std::net::SocketAddr,
+    /// Who shows it may ask.
+    pub token: Secret,
+    /// Whether it is encrypted.
+    pub tls: Option<InterfaceTls>,
+}
+
+/// Files of TLS, all PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterfaceTls {
+    /// The chain of certificates.
+    pub certificate: PathBuf,
+    /// The key of the first of them.
+    pub key: PathBuf,
+    /// Who asks trusts these besides the system's.
+    pub ca: Option<PathBuf>,
 }
 
 /// The circuit breaker.
@@ -524,6 +574,7 @@ impl Config {
             }
         }
         secrets.extend(self.breaker_report.iter().map(|report| &report.key));
+        secrets.extend(self.interface.iter().map(|interface| &interface.token));
         secrets
     }
 }

@@ -12,7 +12,7 @@ use super::form::{Fields, Form, Node};
 use super::problem::{Problem, shorten};
 use super::{
     BreakerConfig, Config, DetectionConfig, FORM, FileConfig, MAX_FILE_BYTES, Source, SourceConfig,
-    archive, audits, binlog, bootstrap, breaker, drills, kafka,
+    alerts, archive, audits, binlog, bootstrap, breaker, drills, interface, kafka,
 };
 
 /// As many as schemas may name.
@@ -133,6 +133,9 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
         "breaker",
         "breaker_report",
         "drills",
+        "alerts",
+        "self_check",
+        "interface",
     ];
     stated_form(form, &mut fields)?;
     form.only(&mut fields, &known);
@@ -176,18 +179,25 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
     let drills = drills.map(|node| drills::read(form, node, &audits));
     let breaker = fields.take("breaker").map(|node| node.span().start);
     let breaker = breaker.and_then(|at| breaker::read(form, at));
-    let report_at = fields.place_of("breaker_report");
-    if let Some(at) = report_at.filter(|_| !tells_file) {
-        let problem = "[breaker_report] needs the file of findings, which it follows";
+    for name in ["breaker_report", "alerts", "self_check"] {
+        let Some(at) = fields.place_of(name).filter(|_| !tells_file) else {
+            continue;
+        };
         form.refuse(
             at,
-            problem,
+            format!("[{name}] needs the file of findings, which it follows"),
             "add [findings] with `file = \"findings.jsonl\"`",
         );
     }
     let breaker_report = fields
         .take("breaker_report")
         .and_then(|node| breaker::read_report(form, node));
+    let alerts = fields.take("alerts");
+    let alerts = alerts.and_then(|node| alerts::read(form, node));
+    let self_check = fields.take("self_check");
+    let self_check = self_check.and_then(|node| alerts::read_self_check(form, node));
+    let interface = fields.take("interface");
+    let interface = interface.and_then(|node| interface::read(form, node));
     Some(Config {
         file: form.file().to_owned(),
         schemas: schemas?,
@@ -202,6 +212,9 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
         drills: drills.unwrap_or_default(),
         breaker,
         breaker_report,
+        alerts,
+        self_check,
+        interface,
     })
 }
 

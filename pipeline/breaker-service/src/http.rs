@@ -108,6 +108,7 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/v1/openapi.json", Needs::ANYONE, || {
         get(looks::openapi)
     }),
+    route("GET", "/metrics", Needs::ANYONE, || get(looks::metrics)),
     route("POST", "/v1/sessions", Needs::ANYONE, || {
         post(people::sign_in)
     }),

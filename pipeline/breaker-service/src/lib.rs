@@ -9,6 +9,7 @@ mod directory;
 mod http;
 mod kafka;
 mod limit;
+mod metrics;
 mod refused;
 mod shared;
 mod shown;

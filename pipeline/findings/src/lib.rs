@@ -20,6 +20,7 @@ mod page;
 mod row;
 mod store;
 mod take_in;
+mod traced;
 mod words;
 
 pub use act::{Act, LONGEST_NAME, LONGEST_TEXT, MOST_ACTS};
@@ -27,7 +28,7 @@ pub use error::FindingsError;
 pub use export::{CSV_COLUMNS, EXPORTED_SCHEMA, harmless_cell};
 pub use figures::{By, Figure, MOST_FIGURES};
 pub use filter::Filter;
-pub use follow::{Caught, LONGEST_LINE, Mark, STRETCH_BYTES, follow, read_stretch};
+pub use follow::{Caught, LONGEST_LINE, Mark, STRETCH_BYTES, follow, follow_while, read_stretch};
 pub use history::{Entry, MOST_ENTRIES, What};
 pub use life::{Handled, Handling};
 pub use lines::{KeptLine, LineKind};

@@ -19,6 +19,8 @@ pub enum LineKind {
     Note,
     /// `centinel/source/1`.
     Source,
+    /// `centinel/plan/1`.
+    Plan,
     /// None of detection's messages, or one that says otherwise than an earlier one of the same name.
     Unread,
     /// Somebody said that detection began with a new state.
@@ -31,6 +33,7 @@ impl LineKind {
             LineKind::Hole => "hole",
             LineKind::Note => "note",
             LineKind::Source => "source",
+            LineKind::Plan => "plan",
             LineKind::Unread => "unread",
             LineKind::Anew => "anew",
         }

@@ -173,6 +173,8 @@ impl Taking<'_> {
             }
             Ok(Message::Hole(number)) => (LineKind::Hole, number.to_string()),
             Ok(Message::Note(name)) => (LineKind::Note, name),
+            Ok(Message::Plan(name)) => (LineKind::Plan, name),
+            Ok(Message::PassedOver) => return Ok(()),
             // The same may be said of a source again and again: its place in the file tells which one it is.
             Ok(Message::Source(source)) => {
                 let kept = self.keep(at, LineKind::Source, &place, line)?;

@@ -162,6 +162,8 @@ fn every_field_is_read() {
             deadline: Duration::seconds(3),
             suspicions: true,
         }),
+        alerts: None,
+        self_check: None,
         drills: Vec::new(),
     };
     let config = parse(EVERY_FIELD).unwrap();

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod alerts;
 mod drills;
 mod fields;
 mod mistakes;

@@ -8,10 +8,12 @@ use axum::extract::{Path, Query, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use centinel_breaker::{Cause, Hold, Instant, Name, ReleaseId, Trip, TripId, TripState};
+use prometheus_client::encoding::prometheus_text::CONTENT_TYPE as METRICS;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::reply::{Answered, Problem, json_of};
+use crate::metrics;
 use crate::shared::Shared;
 use crate::store::Way;
 
@@ -34,6 +36,10 @@ pub async fn health(State(shared): State<Arc<Shared>>) -> Response {
 
 pub async fn openapi() -> Response {
     ([(CONTENT_TYPE, "application/json")], super::OPENAPI).into_response()
+}
+
+pub async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
+    ([(CONTENT_TYPE, METRICS)], metrics::text(&shared)).into_response()
 }
 
 pub async fn status(State(shared): State<Arc<Shared>>) -> Response {

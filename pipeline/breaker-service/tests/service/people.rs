@@ -10,6 +10,7 @@ use crate::support::{PASSWORD, Service, request};
 const MAY: &[(&str, &str)] = &[
     ("GET /v1/health", "nobody"),
     ("GET /v1/openapi.json", "nobody"),
+    ("GET /metrics", "nobody"),
     ("POST /v1/sessions", "nobody"),
     ("DELETE /v1/sessions", "viewer operator approver admin"),
     ("POST /v1/checks", "check"),

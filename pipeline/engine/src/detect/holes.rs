@@ -434,6 +434,7 @@ impl Detector {
         now: Timestamp,
         commit: &mut Commit,
     ) -> Result<(), EngineError> {
+        self.count_unread(hole);
         self.doubts.count += 1;
         let mut message = HoleMessage::new(self.doubts.count, hole, &self.catalog);
         let (alike, tell) = self.doubts.alike.next(hole, now);

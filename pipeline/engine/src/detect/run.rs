@@ -387,6 +387,7 @@ impl Loop<'_> {
         let mut quiet = Quiet::of(self.detector, options);
         let mut unheard = Vec::new();
         loop {
+            self.backlog.turns(now());
             let turned = match followed {
                 true => watch.look(self.detector.every_progress(), now()),
                 false => Vec::new(),
@@ -493,6 +494,7 @@ impl Loop<'_> {
         let nothing = MicroBatch::default();
         let mut more_due = true;
         while more_due && !pauses() {
+            self.backlog.turns((self.now)());
             let leaves = stop() || pauses();
             let rescan = if leaves { 0 } else { RESCAN_PER_BATCH };
             more_due = self.work(&nothing, &[], false, rescan)?;
@@ -581,6 +583,7 @@ impl Loop<'_> {
         self.detector.committed();
         if let Some(archive) = &mut self.archive {
             archive.committed().map_err(archive::failed)?;
+            self.backlog.archived(archive.status());
         }
         self.backlog.made_durable(&self.committing);
         (self.observe)(self.detector, &told.messages);
