@@ -34,7 +34,7 @@ pub struct Feed {
     pub findings: PathBuf,
     /// Files that were read before, and how far.
     pub earlier: Vec<(PathBuf, u64)>,
-    /// How far this one was read; none where nobody was ever told anything.
+    /// How far this one was read; none where nobody was told anything of it.
     pub from: Option<u64>,
     pub in_force: InForce,
     pub batches: Sender<Batch>,

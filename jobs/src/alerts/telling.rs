@@ -109,7 +109,7 @@ impl Alerting {
         let feed = Feed {
             findings,
             earlier,
-            from: stored.map(|_| alerts.consumed(&named)),
+            from: Some(alerts.consumed(&named)).filter(|number| *number > 0),
             in_force: telling.in_force,
             batches: batches.clone(),
             news: grown,

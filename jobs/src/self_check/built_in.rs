@@ -97,11 +97,29 @@ mod tests {
             .unwrap();
         let rule = rules.get(SELF_CHECK_RULE).unwrap();
         assert!(rule.detection().is_ok());
+        // What detection needs to know of time is there.
+        assert_eq!(rule.status, centinel_rules::Status::Shadow);
         // Twice is once too often.
         assert!(
             BuiltIn { rule: true }
                 .add_rule(&mut rules, &catalog)
                 .is_err()
+        );
+    }
+
+    #[test]
+    fn its_names_are_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let entities = "centinel: entities/1\nentities: { self_check_order: { key: [a] } }\n";
+        std::fs::write(folder.path().join("entities.yaml"), entities).unwrap();
+        let mistakes = BuiltIn::catalog(folder.path()).unwrap_err();
+        let said: Vec<&str> = mistakes
+            .iter()
+            .map(|mistake| mistake.problem.as_str())
+            .collect();
+        assert_eq!(
+            said,
+            ["the entity `self_check_order` is declared by the folder, too"]
         );
     }
 }

@@ -25,6 +25,7 @@ pub const ALARM_RULE: &str = "centinel/self-check";
 
 /// How the self-check does, for metrics and for health.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(dead_code, reason = "asked by metrics and health")]
 pub struct Standing {
     /// Whether rounds are made at all.
     pub on: bool,

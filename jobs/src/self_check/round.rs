@@ -5,7 +5,7 @@ use centinel_model::{Finding, Verdict};
 /// Orders are written again and again under so many numbers, so that state keeps only these.
 pub const RING: u64 = 16;
 /// What each order paid, in fen.
-const PAID: u64 = 100_00;
+const PAID: u64 = 10_000;
 
 /// Which orders a round is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
