@@ -6,6 +6,7 @@ mod archive;
 mod audits;
 mod bootstrap;
 mod breaker;
+mod interface;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use archive::ArchiveProbe;
 use audits::{AuditProbe, DrillProbe};
 use bootstrap::BootstrapProbe;
 use breaker::{BreakerProbe, ReportProbe};
+use interface::InterfaceProbe;
 
 use crate::config::{
     BinlogConfig, Config, FileConfig, KafkaConfig, Problem, Source, SourceConfig, check_against,
@@ -123,6 +125,10 @@ impl CheckArguments {
         if let Some(alerts) = &config.alerts {
             let found = AlertsProbe(&config, alerts).probe();
             status = status.max(tell(&mut printer, "alerts", "be told", &found));
+        }
+        if let Some(interface) = &config.interface {
+            let found = InterfaceProbe(&config, interface).probe();
+            status = status.max(tell(&mut printer, "interface", "be served", &found));
         }
         for audit in &config.audits {
             let found = AuditProbe(&config, audit).probe();

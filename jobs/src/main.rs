@@ -35,6 +35,7 @@ mod schedule;
 mod self_check;
 mod sweep_told;
 mod taking_in;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -81,6 +82,8 @@ enum Job {
     Schedule(schedule::ScheduleArguments),
     /// Serves the fund circuit breaker, makes its first admin, verifies its audit log
     Breaker(breaker::BreakerArguments),
+    /// Shows everything that happened to an order, or any entity, in every system, in one line of time
+    Trace(trace::TraceArguments),
     /// Tries a repair on a snapshot before it touches money, and records who approved it
     Repair(repair::RepairArguments),
     /// Checks, tests and explains rules
@@ -108,6 +111,7 @@ fn main() -> ExitCode {
         Job::Alerts(arguments) => alerts::run(&arguments),
         Job::Schedule(arguments) => schedule::run(&arguments),
         Job::Breaker(arguments) => breaker::run(&arguments),
+        Job::Trace(arguments) => trace::run(&arguments),
         Job::Repair(arguments) => repair::run(&arguments),
         Job::Rules(arguments) => rules::run(&arguments),
     }

@@ -19,7 +19,7 @@ const MAY_USE: [(&str, &[&str]); 20] = [
     ("centinel-verdict", &["centinel-model"]),
     // The archive writes tables as the catalog describes them.
     ("centinel-outlet", &["centinel-model", "centinel-catalog"]),
-    ("centinel-findings", &["centinel-model"]),
+    ("centinel-findings", &["centinel-model", "centinel-trace"]),
     ("centinel-breaker", &["centinel-model"]),
     (
         "centinel-breaker-service",
@@ -29,7 +29,7 @@ const MAY_USE: [(&str, &[&str]); 20] = [
     ("centinel-alert", &["centinel-model"]),
     ("centinel-listen", &[]),
     ("centinel-metrics", &["centinel-model"]),
-    ("centinel-trace", &["centinel-model", "centinel-findings"]),
+    ("centinel-trace", &["centinel-model"]),
     (
         "centinel-interface",
         &["centinel-model", "centinel-listen", "centinel-trace"],

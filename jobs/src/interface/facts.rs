@@ -20,7 +20,6 @@ pub struct Facts {
 }
 
 /// What was left last.
-#[derive(Clone)]
 struct Shown {
     catalog: Arc<Catalog>,
     store: Arc<dyn Store>,
@@ -59,15 +58,11 @@ impl Facts {
 
     /// Takes what there is to say now.
     pub fn observe(&self, detector: &Detector) {
-        let before = self.lock().take();
         let rules: Vec<(&Arc<Rule>, Spent)> = detector.rules().collect();
-        let same = before.as_ref().is_some_and(|before| {
-            let same_rules = before.rules.len() == rules.len()
-                && (before.rules.iter().zip(&rules)).all(|(old, (new, _))| Arc::ptr_eq(old, new));
-            same_rules && Arc::ptr_eq(&before.catalog, detector.catalog())
-        });
-        let (reader, counted) = match before {
-            Some(before) if same => (before.reader, before.before),
+        let (reader, counted) = match self.lock().as_ref() {
+            Some(before) if before.is_of(detector, &rules) => {
+                (Arc::clone(&before.reader), before.before.clone())
+            }
             Some(before) => (Arc::new(detector.history_reader()), before.counted()),
             None => (Arc::new(detector.history_reader()), Before::default()),
         };
@@ -158,15 +153,24 @@ impl Facts {
 }
 
 impl Shown {
+    /// Whether this was left by the detector that has these rules.
+    fn is_of(&self, detector: &Detector, rules: &[(&Arc<Rule>, Spent)]) -> bool {
+        let mut pairs = self.rules.iter().zip(rules);
+        self.rules.len() == rules.len()
+            && pairs.all(|(old, (new, _))| Arc::ptr_eq(old, new))
+            && Arc::ptr_eq(&self.catalog, detector.catalog())
+    }
+
     /// What was counted up to now, for a detector that counts anew.
-    fn counted(self) -> Before {
-        let mut counted = self.before;
-        for source in self.sources {
-            counted.changes.insert(source.name, source.changes);
+    fn counted(&self) -> Before {
+        let mut counted = self.before.clone();
+        for source in &self.sources {
+            let name = source.name.clone();
+            counted.changes.insert(name, source.changes);
         }
-        for rule in self.said {
+        for rule in &self.said {
             let spent = (rule.evaluations, rule.microseconds);
-            counted.rules.insert(rule.id, spent);
+            counted.rules.insert(rule.id.clone(), spent);
         }
         counted
     }

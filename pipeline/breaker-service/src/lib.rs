@@ -40,7 +40,7 @@ pub use config::{
 };
 pub use directory::{Account, Key, KeyScope, Role};
 pub use http::{Needs, OPENAPI, ROUTES, Route};
-pub use store::{Commit, OpenStore, Record, Sqlite, Store, StoreError, Way};
+pub use store::{Commit, Looked, OpenStore, Record, Sqlite, Store, StoreError, Way};
 pub use webhook::signature;
 
 /// Why the service did not start, or ended.
@@ -327,14 +327,20 @@ pub fn renew_account(config: &Config, name: &str, role: Role) -> Result<String, 
         disabled: false,
     };
     let mut store = sqlite(config)()?;
-    let known = store.load()?.into_iter().any(
-        |record| matches!(record, Record::Account(known) if known.name == account.name),
-    );
+    let known = store
+        .load()?
+        .into_iter()
+        .any(|record| matches!(record, Record::Account(known) if known.name == account.name));
     let mut head = store.head()?;
     let entry = head.chain(&audit::Body {
         at: audit::at(Clock::after(None).both().wall),
         by: centinel_breaker::ITSELF.into(),
-        act: if known { "account.change" } else { "account.create" }.into(),
+        act: if known {
+            "account.change"
+        } else {
+            "account.create"
+        }
+        .into(),
         about: json!({"name": account.name, "role": account.role, "password": true}),
         changes: vec![],
     })?;

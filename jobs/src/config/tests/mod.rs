@@ -121,6 +121,13 @@ key = { env = "REPORT_KEY" }
 ca = "breaker.pem"
 deadline = "3s"
 suspicions = true
+[interface]
+listen = "0.0.0.0:9000"
+token = { env = "INTERFACE_TOKEN" }
+[interface.tls]
+certificate = "chain.pem"
+key = "key.pem"
+ca = "ca.pem"
 "#;
 
 /// A breaker, with all that it must be told.
