@@ -39,7 +39,7 @@ pub use config::{
 };
 pub use directory::{Account, Key, KeyScope, Role};
 pub use http::{Needs, OPENAPI, ROUTES, Route};
-pub use store::{Commit, OpenStore, Record, Sqlite, Store, StoreError, Way};
+pub use store::{Commit, Looked, OpenStore, Record, Sqlite, Store, StoreError, Way};
 pub use webhook::signature;
 
 /// Why the service did not start, or ended.

@@ -8,6 +8,7 @@ mod rule_facts;
 pub mod archive;
 pub mod audit;
 pub mod detect;
+pub mod query;
 pub mod repair;
 
 pub use error::EngineError;

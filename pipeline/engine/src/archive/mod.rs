@@ -23,7 +23,9 @@ use tokio::runtime::Runtime;
 use crate::EngineError;
 use crate::audit::{AuditOptions, Cut, Progress, Snapshot, audit, needed_by};
 use fold::Fold;
-use manifests::Segments;
+
+pub(crate) use manifests::{Segments, are_whole};
+pub(crate) use verify::Promised;
 
 /// Which moment of which archive is audited.
 #[derive(Clone, Debug)]

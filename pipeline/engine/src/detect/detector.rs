@@ -121,7 +121,7 @@ const DOUBTS_FACT: &str = "doubts";
 const JOINED_FACT: &str = "joined";
 const DRIFTS_FACT: &str = "drifts";
 const NEXT_MESSAGE_FACT: &str = "next_message";
-const RULES_FACT: &str = "rules";
+pub(super) const RULES_FACT: &str = "rules";
 const OPEN_FACT: &str = "open";
 const UNREACHED_FACT: &str = "unreached";
 /// About what a record takes in a document.
