@@ -23,8 +23,6 @@ mod session;
 mod state;
 mod sum;
 mod tables;
-#[cfg(test)]
-mod tests;
 
 pub use ask::{Answer, QueryLimits, ask};
 pub use error::QueryError;
