@@ -309,6 +309,7 @@ fn links_between_pages_lead_somewhere() {
         "data-fixtures/README.md",
         "jobs/README.md",
         "jobs/REPAIR.md",
+        "jobs/QUERY.md",
     ];
     for page in pages {
         let text = read(page);
