@@ -27,6 +27,7 @@ mod log;
 mod observing;
 mod plan;
 mod printer;
+mod query;
 mod reload;
 mod repair;
 mod rules;
@@ -77,6 +78,8 @@ enum Job {
     Findings(findings::FindingsArguments),
     /// Shows how the channels do by which people are told of findings, and sends a test through one
     Alerts(alerts::AlertsArguments),
+    /// Asks in SQL about findings, trips, audits, the current state and the archive; only reads
+    Query(query::QueryArguments),
     /// Runs the audits and drills that the configuration file declares when they are due, and keeps their reports and
     /// history
     Schedule(schedule::ScheduleArguments),
@@ -109,6 +112,7 @@ fn main() -> ExitCode {
         Job::Drill(arguments) => drill::run(&arguments),
         Job::Findings(arguments) => findings::run(&arguments),
         Job::Alerts(arguments) => alerts::run(&arguments),
+        Job::Query(arguments) => query::run(&arguments),
         Job::Schedule(arguments) => schedule::run(&arguments),
         Job::Breaker(arguments) => breaker::run(&arguments),
         Job::Trace(arguments) => trace::run(&arguments),

@@ -29,6 +29,7 @@
 //! | `stall` | sources that fall silent |
 //! | `unreached` | rows that wait in vain for the row that leads to their entity |
 //! | `open` | the findings that are open |
+//! | `look` | a state that is only looked at |
 //! | `suspicions` | what is not sure yet, told to those who hold in doubt |
 //! | `messages` | what is told beside findings |
 
@@ -51,6 +52,7 @@ mod judging;
 mod keys;
 mod limits;
 mod links;
+mod look;
 mod messages;
 mod numbers;
 mod open;
@@ -83,5 +85,7 @@ pub use messages::{
 pub use open::{Open, OpenFinding};
 pub use run::{Inputs, RunOptions, RunReport, Step, Surroundings, run, run_on};
 pub use stages::Stages;
+
+pub(crate) use look::Look;
 
 pub use crate::rule_facts::Sweep;
