@@ -183,6 +183,7 @@ impl DetectArguments {
             state: plan.state,
             options: plan.options,
             reload: (self.until() == Until::Stopped).then_some(watched),
+            quarantine: Default::default(),
         };
         let mut outlet: Box<dyn Outlet> = match &plan.out {
             Some(path) => Box::new(LineFile::open(path).map_err(|error| {
@@ -471,6 +472,13 @@ fn summarise(detector: &Detector, report: &RunReport) {
         counted(counters.messages, "message", "messages"),
         counted(detector.holes(), "record", "records"),
     ));
+    let waiting = detector.waiting_holes();
+    if waiting > 0 {
+        complain(format_args!(
+            "  {} in quarantine: see `centinel quarantine list`, then accept or redrive",
+            counted(waiting, "record waits", "records wait")
+        ));
+    }
     for (rule, open) in detector.open() {
         if open.confirmed + open.undetermined > 0 {
             complain(format_args!(
@@ -529,7 +537,7 @@ fn status(detector: &Detector, rules: &[Arc<Rule>], fail_on: Severity) -> ExitCo
         .any(|open| open.undetermined > 0 || (detector.at_the_end() && open.suspected > 0));
     // What depends on a source that has never said how far it stands could not be judged.
     let silent = !detector.silent_sources().is_empty();
-    let could_not_judge = detector.holes() > 0 || unsure || silent;
+    let could_not_judge = detector.waiting_holes() > 0 || unsure || silent;
     let broken = rules
         .iter()
         .filter(|rule| open.get(&rule.id).is_some_and(|open| open.confirmed > 0));

@@ -21,6 +21,7 @@ mod heartbeats;
 mod lines;
 mod plan;
 mod printer;
+mod quarantine;
 mod reload;
 mod repair;
 mod rules;
@@ -63,6 +64,8 @@ enum Job {
     Drill(drill::DrillArguments),
     /// Keeps what detection told and what people say of it: lists, shows, acknowledges, resolves, exports findings
     Findings(findings::FindingsArguments),
+    /// Lists records that could not be read, and ends what they put in doubt: accepts them, or reads them again
+    Quarantine(quarantine::QuarantineArguments),
     /// Runs the audits and drills that the configuration file declares when they are due, and keeps their reports and
     /// history
     Schedule(schedule::ScheduleArguments),
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
         Job::Changes(arguments) => changes::run(&arguments),
         Job::Drill(arguments) => drill::run(&arguments),
         Job::Findings(arguments) => findings::run(&arguments),
+        Job::Quarantine(arguments) => quarantine::run(&arguments),
         Job::Schedule(arguments) => schedule::run(&arguments),
         Job::Breaker(arguments) => breaker::run(&arguments),
         Job::Repair(arguments) => repair::run(&arguments),

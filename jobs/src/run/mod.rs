@@ -92,6 +92,7 @@ impl RunArguments {
                 backlog: Default::default(),
             },
             reload: Some(watched),
+            quarantine: Default::default(),
         };
         let stop = stop_when_asked()?;
         let mut outlet = LineFile::open(&findings).map_err(failed(&findings))?;

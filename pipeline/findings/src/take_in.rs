@@ -172,6 +172,7 @@ impl Taking<'_> {
                 return self.finding(at, text, &finding, &told);
             }
             Ok(Message::Hole(number)) => (LineKind::Hole, number.to_string()),
+            Ok(Message::Settled(number)) => (LineKind::Settled, number.to_string()),
             Ok(Message::Note(name)) => (LineKind::Note, name),
             // The same may be said of a source again and again: its place in the file tells which one it is.
             Ok(Message::Source(source)) => {
