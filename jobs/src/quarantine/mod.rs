@@ -14,8 +14,6 @@ use clap::{Args, Subcommand};
 use crate::exit::Status;
 use crate::printer::complain;
 
-pub use records::{problem, record};
-
 /// The command line of `centinel quarantine`.
 #[derive(Args, Debug)]
 pub struct QuarantineArguments {

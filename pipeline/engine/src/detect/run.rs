@@ -12,7 +12,7 @@ use centinel_model::{MicroBatch, Positions, SourceId, Timestamp};
 use centinel_outlet::archive::{Archive, ArchiveOptions, ArchiveStatus};
 use centinel_outlet::{Message, Outlet};
 use centinel_source::{InputOptions, Until};
-use centinel_state::{Commit, Store};
+use centinel_state::Commit;
 
 use super::archive;
 use super::backlog::SharedBacklog;
@@ -22,7 +22,6 @@ use super::detector::{Detector, RESCAN_PER_BATCH};
 use super::pace::Pace;
 use super::quiet::{Found, Quiet};
 use super::reader::{Next, Reader};
-use super::stages::Stopwatch;
 use super::stall::StallWatch;
 use crate::EngineError;
 

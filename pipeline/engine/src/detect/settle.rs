@@ -45,8 +45,8 @@ impl Detector {
 
     /// Whether this hole is settled, or will be with the next micro-batch.
     pub(super) fn is_settled(&self, number: u64) -> bool {
-        let next = self.settled.next.iter();
-        self.settled.numbers.contains(number) || next.clone().any(|(known, _)| *known == number)
+        let mut next = self.settled.next.iter();
+        self.settled.numbers.contains(number) || next.any(|(known, _)| *known == number)
     }
 
     /// Whether there is room for one more.
