@@ -180,6 +180,19 @@ fn break_some(lines: &mut [Vec<u8>], seed: u64, count: usize, mistakes: &[Mistak
     places.into_iter().collect()
 }
 
+/// The numbers under which the lines at these places are in quarantine.
+fn numbers_of(desk: &Desk, lines: &[Vec<u8>], places: &[usize]) -> Vec<u64> {
+    let holes = desk.holes();
+    let number = |place: &usize| {
+        let begins: usize = lines[..*place].iter().map(|line| line.len() + 1).sum();
+        let own = holes
+            .iter()
+            .find(|hole| hole.position.place().0 == begins as u64);
+        own.expect("its hole").number
+    };
+    places.iter().map(number).collect()
+}
+
 fn without(lines: &[Vec<u8>], places: &[usize]) -> Vec<Vec<u8>> {
     let numbered = lines.iter().enumerate();
     let kept = numbered.filter(|(place, _)| !places.contains(place));
@@ -283,12 +296,12 @@ fn records_that_are_accepted_are_as_if_they_had_never_been() {
 
         // Some of them: what the others may concern stays in doubt, and nothing else is found.
         let mut mixed = Mixed::of(seed);
-        let settled: Vec<usize> = (0..places.len()).filter(|_| mixed.below(2) == 0).collect();
-        let numbers: Vec<u64> = settled.iter().map(|index| *index as u64 + 1).collect();
+        let gone = places.iter().copied().filter(|_| mixed.below(2) == 0);
+        let gone: Vec<usize> = gone.collect();
+        let numbers = numbers_of(&desk, &lines, &gone);
         desk.settle(&catalog, SettledTo::Accepted, &numbers)
             .unwrap();
         let partly = desk.detect(&catalog);
-        let gone: Vec<usize> = settled.iter().map(|index| places[*index]).collect();
         let reference = Desk::new(&without(&lines, &gone)).detect(&catalog);
         assert!(sure(&partly).is_subset(&sure(&reference)), "seed {seed}");
         let found = |detected: &Detected| -> BTreeSet<Found> {
