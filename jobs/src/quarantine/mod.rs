@@ -14,6 +14,8 @@ use clap::{Args, Subcommand};
 use crate::exit::Status;
 use crate::printer::complain;
 
+pub use records::{bytes, problem, record};
+
 /// The command line of `centinel quarantine`.
 #[derive(Args, Debug)]
 pub struct QuarantineArguments {

@@ -39,6 +39,9 @@ pub struct Doubts {
     /// Places of holes and their tables, by input, that may be read a second time: where reading resumes
     /// stands before.
     recent: BTreeMap<String, BTreeSet<(u64, u32, Option<u16>)>>,
+    /// How many holes wait, by the name of their table; those of states of earlier programs are not among them.
+    #[serde(default)]
+    pub waiting: BTreeMap<String, u64>,
     /// The number of the shape that numbers of tables, sources and entities are of.
     #[serde(default)]
     shape: u32,

@@ -84,6 +84,9 @@ impl Detector {
     ) -> Result<u64, EngineError> {
         self.doubts.count += 1;
         let mut message = HoleMessage::new(self.doubts.count, hole, &self.catalog);
+        if let Some(table) = &message.table {
+            *self.doubts.waiting.entry(table.clone()).or_default() += 1;
+        }
         let (alike, tell) = self.doubts.alike.next(hole, now);
         message.alike = alike;
         commit

@@ -43,6 +43,22 @@ impl Detector {
         self.doubts.count.saturating_sub(self.settled.numbers.len())
     }
 
+    /// How many of these are of tables and events of this source.
+    pub fn waiting_holes_of(&self, source: &str) -> u64 {
+        let own = |table: &str| {
+            let table = self
+                .catalog
+                .table_id(table)
+                .map(|id| self.catalog.table(id));
+            table.is_some_and(|table| self.catalog.source(table.source) == source)
+        };
+        let waiting = self.doubts.waiting.iter();
+        waiting
+            .filter(|(table, _)| own(table))
+            .map(|(_, count)| count)
+            .sum()
+    }
+
     /// Whether this hole is settled, or will be with the next micro-batch.
     pub(super) fn is_settled(&self, number: u64) -> bool {
         let mut next = self.settled.next.iter();
@@ -76,6 +92,15 @@ impl Detector {
                 return Err(EngineError::Damaged(format!("hole {number} is not there")));
             };
             let (mut message, record) = read_hole(kept)?;
+            let waiting = &mut self.doubts.waiting;
+            if let Some(count) = message
+                .table
+                .as_ref()
+                .and_then(|table| waiting.get_mut(table))
+            {
+                *count = count.saturating_sub(1);
+            }
+            waiting.retain(|_, count| *count > 0);
             message.settled = Some(settlement.clone());
             commit.holes.push((number, kept_hole(&message, record)?));
             let told = SettledMessage {
