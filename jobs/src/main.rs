@@ -27,6 +27,7 @@ mod log;
 mod observing;
 mod plan;
 mod printer;
+mod quarantine;
 mod query;
 mod reload;
 mod repair;
@@ -80,6 +81,8 @@ enum Job {
     Alerts(alerts::AlertsArguments),
     /// Asks in SQL about findings, trips, audits, the current state and the archive; only reads
     Query(query::QueryArguments),
+    /// Lists records that could not be read, and ends what they put in doubt: accepts them, or reads them again
+    Quarantine(quarantine::QuarantineArguments),
     /// Runs the audits and drills that the configuration file declares when they are due, and keeps their reports and
     /// history
     Schedule(schedule::ScheduleArguments),
@@ -113,6 +116,7 @@ fn main() -> ExitCode {
         Job::Findings(arguments) => findings::run(&arguments),
         Job::Alerts(arguments) => alerts::run(&arguments),
         Job::Query(arguments) => query::run(&arguments),
+        Job::Quarantine(arguments) => quarantine::run(&arguments),
         Job::Schedule(arguments) => schedule::run(&arguments),
         Job::Breaker(arguments) => breaker::run(&arguments),
         Job::Trace(arguments) => trace::run(&arguments),

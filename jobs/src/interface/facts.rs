@@ -96,7 +96,7 @@ impl Facts {
                     tables: tables_of(catalog, name),
                     positions: self.positions_of(detector, name),
                     changes: counted.changes.get(name).copied().unwrap_or(0) + changes,
-                    quarantined: 0,
+                    quarantined: detector.waiting_holes_of(name),
                 },
             )
             .collect();

@@ -246,14 +246,14 @@ impl Inside for Looking {
         below: Option<u64>,
         most: usize,
     ) -> Result<Vec<QuarantinedRecord>, Problem> {
-        self.quarantine.list(&self.facts, below, most)
+        self.quarantine.list(below, most)
     }
 
     fn quarantined(&self, number: u64) -> Result<QuarantinedBytes, Problem> {
-        self.quarantine.bytes(&self.facts, number)
+        self.quarantine.bytes(number)
     }
 
     fn settle(&self, number: u64, settle: &Settle) -> Result<QuarantinedRecord, Problem> {
-        self.quarantine.settle(&self.facts, number, settle)
+        self.quarantine.settle(number, settle)
     }
 }

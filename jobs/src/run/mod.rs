@@ -93,6 +93,7 @@ impl RunArguments {
             },
             reload: Some(watched),
             in_force: Default::default(),
+            quarantine: Default::default(),
         };
         let stop = stop_when_asked()?;
         let mut outlet = LineFile::open(&findings).map_err(failed(&findings))?;
