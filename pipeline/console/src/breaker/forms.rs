@@ -442,20 +442,3 @@ pub struct Release {
     /// When it was asked.
     pub asked_at: String,
 }
-
-/// The breaker in figures.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Status {
-    /// Trips that are known.
-    pub trips: u64,
-    /// Holds that are known, ended ones among them.
-    pub holds: u64,
-    /// Requests that wait.
-    pub held: u64,
-    /// Findings that are open.
-    pub open_findings: u64,
-    /// How old what detection told is; absent when it never spoke.
-    pub staleness_ms: Option<i64>,
-    /// `working` or `failing`.
-    pub store: String,
-}
