@@ -39,6 +39,9 @@ pub struct Began {
     pub started_by: String,
     /// What is audited, or drilled.
     pub input: String,
+    /// Whether it is a drill, of which nothing is real.
+    #[serde(default)]
+    pub drill: bool,
 }
 
 /// The end of a run.

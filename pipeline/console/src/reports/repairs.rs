@@ -1,14 +1,14 @@
-//! A folder of repair plans, form `centinel/repair-plan/1`, and the approvals beside them, `centinel/repair-approval/1`.
+//! Folders of repair plans, form `centinel/repair-plan/1`, and of approvals beside them, `centinel/repair-approval/1`.
 //! The rows that a plan changes hold values unmasked, so they are counted here and never shown.
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{is_name, lines};
+use super::{is_name, lines, names};
 
 const PLAN: &str = "centinel/repair-plan/1";
 const APPROVAL: &str = "centinel/repair-approval/1";
@@ -195,40 +195,41 @@ pub struct Listed {
     pub approvals: Vec<Approval>,
 }
 
-/// All plans of a folder, the newest first, at most 200; and whether there are more.
+/// All plans in these folders, the newest first, at most 200; and whether there are more.
 ///
 /// # Errors
-/// The folder cannot be read.
-pub fn list(folder: &Path) -> io::Result<(Vec<Listed>, bool)> {
+/// A folder or its approvals that are there and cannot be read.
+pub fn list(folders: &[PathBuf]) -> io::Result<(Vec<Listed>, bool)> {
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let Ok(name) = entry.file_name().into_string() else {
-            continue;
-        };
-        if name.ends_with(".json") && is_name(&name) {
-            files.push((entry.metadata().and_then(|about| about.modified()).ok(), name));
+    for folder in folders {
+        for name in names(folder)?.into_iter().filter(|name| name.ends_with(".json")) {
+            let changed = std::fs::metadata(folder.join(&name)).and_then(|about| about.modified());
+            files.push((changed.ok(), folder, name));
         }
     }
     files.sort_unstable_by(|left, right| right.cmp(left));
     let more = files.len() > MOST_LISTED;
     files.truncate(MOST_LISTED);
-    let approvals = approvals(folder)?;
-    let listed = files
-        .into_iter()
-        .filter_map(|(_, file)| one(folder, file, &approvals));
-    Ok((listed.collect(), more))
+    let mut listed = Vec::new();
+    for (_, folder, file) in files {
+        listed.extend(one(folder, file, &approvals(folder)?));
+    }
+    Ok((listed, more))
 }
 
-/// One plan of a folder; none where there is no such file, or it is none.
+/// One plan; none where there is no such file, or it is none.
 ///
 /// # Errors
 /// The approvals cannot be read.
-pub fn plan(folder: &Path, file: &str) -> io::Result<Option<Listed>> {
-    if !is_name(file) || !file.ends_with(".json") || !folder.join(file).is_file() {
+pub fn plan(folders: &[PathBuf], file: &str) -> io::Result<Option<Listed>> {
+    if !is_name(file) || !file.ends_with(".json") {
         return Ok(None);
     }
-    Ok(one(folder, file.to_owned(), &approvals(folder)?))
+    let mut has = folders.iter().filter(|folder| folder.join(file).is_file());
+    match has.next() {
+        Some(folder) => Ok(one(folder, file.to_owned(), &approvals(folder)?)),
+        None => Ok(None),
+    }
 }
 
 /// What is JSON of another form is passed over: other things lie in folders, too.
@@ -283,6 +284,7 @@ mod tests {
     #[test]
     fn plans_are_listed_with_their_approvals_and_other_files_are_not() {
         let folder = tempfile::tempdir().unwrap();
+        let folders = [folder.path().join("none"), folder.path().to_owned()];
         let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         write("plan.json", TEXT);
         write("newer.json", &TEXT.replace("plan/1", "plan/9"));
@@ -290,7 +292,7 @@ mod tests {
         write("no.json", "no");
         let approval = r#"{"schema":"centinel/repair-approval/1","plan":"abc","file":"plan.json","verdict":"unsafe","by":"Li Wei","reason":null,"despite":"ticket","approved_at":"a","until":"b","changes":2}"#;
         write("approvals.jsonl", &format!("{approval}\nhalf"));
-        let (listed, more) = list(folder.path()).unwrap();
+        let (listed, more) = list(&folders).unwrap();
         assert!(!more);
         assert_eq!(listed.len(), 2);
         let one = listed.iter().find(|one| one.file == "plan.json").unwrap();
@@ -298,7 +300,7 @@ mod tests {
         assert_eq!(one.approvals[0].by, "Li Wei");
         let newer = listed.iter().find(|one| one.file == "newer.json").unwrap();
         assert!(newer.plan.as_ref().unwrap_err().contains("plan/9"));
-        assert!(plan(folder.path(), "../plan.json").unwrap().is_none());
-        assert!(plan(folder.path(), "plan.json").unwrap().is_some());
+        assert!(plan(&folders, "../plan.json").unwrap().is_none());
+        assert!(plan(&folders, "plan.json").unwrap().is_some());
     }
 }
