@@ -274,11 +274,34 @@ pub async fn dispositions(
     }
 }
 
-pub async fn audit(State(shared): State<Arc<Shared>>, Query(wanted): Query<After>) -> Answered {
-    let (after, limit) = (wanted.after.unwrap_or(0), page(wanted.limit));
-    let entries = shared
-        .read(move |store| store.entries(after, limit))
-        .await?;
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditWanted {
+    after: Option<u64>,
+    before: Option<u64>,
+    limit: Option<usize>,
+}
+
+/// The audit log behind `after`; with `before` the entries that end there, which one reads backwards by.
+pub async fn audit(
+    State(shared): State<Arc<Shared>>,
+    Query(wanted): Query<AuditWanted>,
+) -> Answered {
+    let limit = page(wanted.limit);
+    let after = wanted.after.unwrap_or(0);
+    let read = shared.read(move |store| {
+        let Some(before) = wanted.before else {
+            return store.entries(after, limit);
+        };
+        // Sequences have no gaps.
+        let last = store.head()?.sequence.min(before.saturating_sub(1));
+        let from = last.saturating_sub(limit as u64).max(after);
+        match last.saturating_sub(from) {
+            0 => Ok(vec![]),
+            some => store.entries(from, usize::try_from(some).unwrap_or(limit)),
+        }
+    });
+    let entries = read.await?;
     let next = entries.last().map_or(after, |entry| entry.sequence);
     Ok(json_of(&json!({"entries": entries, "next": next})))
 }

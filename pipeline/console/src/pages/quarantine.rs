@@ -158,7 +158,7 @@ fn settle_forms(person: &Person, number: u64) -> Markup {
     let to = format!("/quarantine/{number}");
     html! {
         @if person.may(Needs::Act) {
-            div.choices-of-two {
+            div.two {
                 form.fields.card method="post" action=(to) aria-labelledby="again" {
                     h2 #again { (person.say(text("Read it again", "重新读取"))) }
                     p { (person.say(text("After schemas or the program can read it now. If they still cannot, nothing changes.", "当模式或程序已能读取时使用。若仍无法读取，则不产生任何变化。"))) }

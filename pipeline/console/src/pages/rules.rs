@@ -151,7 +151,7 @@ fn in_force_table(
                             a href={ "/rules/" (part(&rule.id)) } { (rule.title) }
                             @if let Some(why) = &rule.suspended { " " strong.badge.doubt title=(why) { (person.say(text("does not judge", "暂停判定"))) } }
                         }
-                        td { span class={ "badge " (rule.severity) } { (rule.severity) } @if rule.status != "stable" { " " (rule.status) } }
+                        td { span class={ "badge severity-" (rule.severity) } { (rule.severity) } @if rule.status != "stable" { " " (rule.status) } }
                         td.number { (rule.evaluations) }
                         td.number { (time_spent(rule.microseconds)) }
                         @for count in counts(&histories.get(&rule.id).copied().unwrap_or_default()) { td.number { (count) } }
@@ -247,7 +247,7 @@ fn about(person: &Person, rule: &RuleStatus) -> Markup {
         }
         dl.facts {
             dt { "id" } dd { code { (rule.id) } }
-            dt { (person.say(text("Severity", "级别"))) } dd { span class={ "badge " (rule.severity) } { (rule.severity) } " " (rule.status) }
+            dt { (person.say(text("Severity", "级别"))) } dd { span class={ "badge severity-" (rule.severity) } { (rule.severity) } " " (rule.status) }
             dt { (person.say(text("Owner", "负责人"))) } dd { (rule.owner) }
             @if !rule.tags.is_empty() { dt { (person.say(text("Tags", "标签"))) } dd { (rule.tags.join(", ")) } }
             dt { (person.say(text("Reads", "读取"))) } dd { (rule.tables.join(", ")) }

@@ -95,7 +95,7 @@ pub fn hold_table(person: &Person, holds: &[Hold], choose: bool) -> Markup {
             div.scroll role="region" tabindex="0" aria-label=(person.say(text("Held requests", "被拦截的请求"))) {
                 table {
                     thead { tr {
-                        @if choose { th scope="col" { span.unseen { (person.say(text("Choose", "选择"))) } } }
+                        @if choose { th scope="col" { span.hidden { (person.say(text("Choose", "选择"))) } } }
                         th scope="col" { (person.say(text("Request", "请求"))) }
                         th scope="col" { (person.say(text("Point", "环节"))) }
                         th scope="col" { (person.say(text("Order", "订单"))) }

@@ -131,7 +131,7 @@ fn states(person: &Person, wanted: Option<TripState>) -> Markup {
         None => "/breaker".to_owned(),
     };
     html! {
-        nav.filters aria-label=(person.say(text("Trips by state", "按状态筛选熔断"))) {
+        nav.switches aria-label=(person.say(text("Trips by state", "按状态筛选熔断"))) {
             ul {
                 li { a href=(to(None)) aria-current=[wanted.is_none().then_some("true")] { (person.say(text("all", "全部"))) } }
                 @for state in TripState::ALL {

@@ -6,7 +6,6 @@ use maud::{Markup, html};
 
 use super::compose::Told;
 use super::{search_form, stage, words};
-use crate::assets;
 use crate::lanes::{Column, Lane, lanes};
 use crate::language::text;
 use crate::visit::{Person, address};
@@ -35,7 +34,6 @@ pub fn page(person: &Person, told: &Told, at: u32) -> Response {
             (swim(person, trace, at))
             div #stage aria-live="polite" { (stage::stage(person, trace, at)) }
             (totals(person, trace))
-            script src=(assets::path("trace.js")) defer {}
         }
     };
     let title = format!("{} · {entity} {key}", person.say(text("Trace", "订单轨迹")));
@@ -150,7 +148,7 @@ fn swim(person: &Person, trace: &Trace, at: u32) -> Markup {
         }
         div.scroll.swim role="region" tabindex="0" aria-label=(person.say(text("Line of time by system", "按系统的时间线"))) {
             table.lanes {
-                caption.unseen { (person.say(text("A row for each system, a column for each moment", "每行一个系统，每列一个时刻"))) }
+                caption.hidden { (person.say(text("A row for each system, a column for each moment", "每行一个系统，每列一个时刻"))) }
                 thead {
                     tr {
                         th scope="col" { (person.say(text("System", "系统"))) }

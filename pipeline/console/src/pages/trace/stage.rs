@@ -106,7 +106,7 @@ fn of_finding(person: &Person, finding: &FindingStep) -> Markup {
     html! {
         p {
             a href={ "/findings/" (part(&finding.finding_id)) } { (finding.title) } " "
-            span class={ "badge " (finding.severity) } { (finding.severity) } " "
+            span class={ "badge severity-" (finding.severity) } { (finding.severity) } " "
             (person.say(words::verdict(finding.verdict)))
             @if let Some((amount, currency)) = &finding.amount { ", " (person.say(text("at risk", "风险金额"))) " " span.number { (amount) " " (currency) } }
         }
