@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use crate::role::Role;
 
 pub use forms::{
-    Ask, Cause, Disposition, Draft, Hold, Money, Origin, Point, Preview, Release, ReleaseState, Scope,
-    Trip, TripState,
+    Ask, Cause, Disposition, Draft, Hold, Money, Origin, Point, Preview, Release, ReleaseState,
+    Scope, Trip, TripState,
 };
 pub use held::Held;
 

@@ -139,7 +139,11 @@ mod tests {
             ("3", "payment"),
         ]);
         let lanes = lanes(&trace, 5);
-        let columns: Vec<_> = lanes.columns.iter().map(|one| (one.first, one.last)).collect();
+        let columns: Vec<_> = lanes
+            .columns
+            .iter()
+            .map(|one| (one.first, one.last))
+            .collect();
         assert_eq!(columns, [(1, 3), (4, 4), (5, 5)]);
         let names: Vec<&str> = lanes.lanes.iter().map(|lane| lane.name).collect();
         assert_eq!(names, ["payment", "billing", "rules"]);
@@ -152,9 +156,17 @@ mod tests {
     #[test]
     fn every_step_stands_in_exactly_one_cell_of_its_stretch() {
         let steps: Vec<(String, &str)> = (0..1_500u32)
-            .map(|number| (format!("{:05}", number / 2), ["payment", "billing"][number as usize % 2]))
+            .map(|number| {
+                (
+                    format!("{:05}", number / 2),
+                    ["payment", "billing"][number as usize % 2],
+                )
+            })
             .collect();
-        let steps: Vec<(&str, &str)> = steps.iter().map(|(at, lane)| (at.as_str(), *lane)).collect();
+        let steps: Vec<(&str, &str)> = steps
+            .iter()
+            .map(|(at, lane)| (at.as_str(), *lane))
+            .collect();
         let trace = trace(&steps);
         let mut seen = Vec::new();
         let mut stage = Some(1);
@@ -167,7 +179,10 @@ mod tests {
                 seen.extend(lane.cells.iter().flatten().map(|step| step.stage));
             }
             if let Some(earlier) = lanes.earlier {
-                assert_eq!(super::lanes(&trace, earlier).later, Some(lanes.columns[0].first));
+                assert_eq!(
+                    super::lanes(&trace, earlier).later,
+                    Some(lanes.columns[0].first)
+                );
             }
             stage = lanes.later;
         }

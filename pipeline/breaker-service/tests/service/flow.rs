@@ -149,10 +149,7 @@ async fn a_request_is_held_stored_and_released() {
         (&resumed["decision"], &resumed["state"]),
         (&json!("allow"), &json!("resumed"))
     );
-    assert_eq!(
-        service.get("/v1/trips/T1", &bob).await["state"],
-        "released"
-    );
+    assert_eq!(service.get("/v1/trips/T1", &bob).await["state"], "released");
     service.stop().await;
 }
 

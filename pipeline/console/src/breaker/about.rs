@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use centinel_trace::{BreakerAct, BreakerEntry, BreakerStep};
 
-use super::forms::{Cause, Disposition, Hold, HoldState, Origin, Release, ReleaseState, Scope, Trip, TripState};
+use super::forms::{
+    Cause, Disposition, Hold, HoldState, Origin, Release, ReleaseState, Scope, Trip, TripState,
+};
 use super::{Breaker, BreakerProblem};
 
 /// The newest trips and releases that are looked through.
@@ -116,8 +118,7 @@ fn entries(trips: &[Trip], holds: &[Hold], releases: &[Release]) -> Vec<BreakerE
     }
     for release in releases {
         // One that a single person decided is told by what became of its holds.
-        let two_persons =
-            release.state == ReleaseState::Proposed || release.decided_by.is_some();
+        let two_persons = release.state == ReleaseState::Proposed || release.decided_by.is_some();
         if two_persons {
             entries.push(of_release(release));
         }
@@ -138,7 +139,11 @@ fn of_trip(trip: &Trip) -> Vec<BreakerEntry> {
         trip: Some(trip.id.clone()),
         release: None,
         request_id: None,
-        points: trip.points.iter().map(|point| point.as_str().into()).collect(),
+        points: trip
+            .points
+            .iter()
+            .map(|point| point.as_str().into())
+            .collect(),
         scope: Some(scope_text(&trip.scope)),
         amount: None,
         reason: Some(trip.reason.clone()),

@@ -106,7 +106,8 @@ impl Breaker {
 
     /// One hold, by the request that is held.
     pub async fn hold(&self, token: &str, request_id: &str) -> Called<Hold> {
-        self.get(&format!("/v1/holds/{}", segment(request_id)), token).await
+        self.get(&format!("/v1/holds/{}", segment(request_id)), token)
+            .await
     }
 
     /// Releases, the newest first, older than `before`; and where the next page begins.
@@ -125,7 +126,8 @@ impl Breaker {
 
     /// One release.
     pub async fn release(&self, token: &str, id: &str) -> Called<Release> {
-        self.get(&format!("/v1/releases/{}", segment(id)), token).await
+        self.get(&format!("/v1/releases/{}", segment(id)), token)
+            .await
     }
 
     /// Releases holds, or proposes it where a second person is needed.

@@ -36,9 +36,7 @@ impl Point {
 
     /// Reads it.
     pub fn read(text: &str) -> Option<Point> {
-        Point::ALL
-            .into_iter()
-            .find(|point| point.as_str() == text)
+        Point::ALL.into_iter().find(|point| point.as_str() == text)
     }
 }
 

@@ -139,7 +139,10 @@ async fn record(
         }
         @if record.standing == Standing::Waiting { (settle_forms(&person, number)) }
     };
-    let title = format!("{} {number}", person.say(text("Quarantined record", "隔离记录")));
+    let title = format!(
+        "{} {number}",
+        person.say(text("Quarantined record", "隔离记录"))
+    );
     Ok(person.page(&title, &body))
 }
 
@@ -219,6 +222,9 @@ mod tests {
 
     #[test]
     fn nothing_in_a_record_steers_the_display() {
-        assert_eq!(visible("a\u{1b}[31m\u{202e}\tb\0"), "a\u{fffd}[31m\u{fffd}\tb\u{fffd}");
+        assert_eq!(
+            visible("a\u{1b}[31m\u{202e}\tb\0"),
+            "a\u{fffd}[31m\u{fffd}\tb\u{fffd}"
+        );
     }
 }

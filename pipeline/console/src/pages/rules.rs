@@ -56,11 +56,19 @@ fn histories(store: &Store) -> Result<BTreeMap<String, History>, FindingsError> 
     };
     type Put = fn(&mut History, u64);
     let questions: [(Filter, Put); 7] = [
-        (of_verdict(Verdict::Suspected), |of, count| of.suspected = count),
-        (of_verdict(Verdict::Confirmed), |of, count| of.confirmed = count),
+        (of_verdict(Verdict::Suspected), |of, count| {
+            of.suspected = count
+        }),
+        (of_verdict(Verdict::Confirmed), |of, count| {
+            of.confirmed = count
+        }),
         (of_verdict(Verdict::Cleared), |of, count| of.cleared = count),
-        (of_verdict(Verdict::Recovered), |of, count| of.recovered = count),
-        (of_verdict(Verdict::Undetermined), |of, count| of.undetermined = count),
+        (of_verdict(Verdict::Recovered), |of, count| {
+            of.recovered = count
+        }),
+        (of_verdict(Verdict::Undetermined), |of, count| {
+            of.undetermined = count
+        }),
         (false_alarms, |of, count| of.false_alarms = count),
         (open, |of, count| of.open = count),
     ];
@@ -167,7 +175,11 @@ fn time_spent(microseconds: u64) -> String {
     match microseconds {
         0..1_000 => format!("{microseconds} µs"),
         1_000..1_000_000 => format!("{}.{} ms", microseconds / 1_000, microseconds % 1_000 / 100),
-        _ => format!("{}.{} s", microseconds / 1_000_000, microseconds % 1_000_000 / 100_000),
+        _ => format!(
+            "{}.{} s",
+            microseconds / 1_000_000,
+            microseconds % 1_000_000 / 100_000
+        ),
     }
 }
 
@@ -220,7 +232,9 @@ async fn one(
     };
     let (history, days, money) = console.findings.read(look).await?;
     if rule.is_none() && history.is_none() && rules.is_ok() {
-        return Err(Problem::unknown("there is no such rule, and no finding of one"));
+        return Err(Problem::unknown(
+            "there is no such rule, and no finding of one",
+        ));
     }
     let findings = address("/findings", [("rule", id.as_str())]);
     let body = html! {

@@ -49,7 +49,10 @@ mod tests {
         let path = folder.path().join("x.jsonl");
         assert!(tail(&path, 100).unwrap().is_empty());
         std::fs::write(&path, "one\ntwo\nthr").unwrap();
-        assert_eq!(tail(&path, 100).unwrap(), [b"one".to_vec(), b"two".to_vec()]);
+        assert_eq!(
+            tail(&path, 100).unwrap(),
+            [b"one".to_vec(), b"two".to_vec()]
+        );
         // The first of what is read may be half a line.
         assert_eq!(tail(&path, 9).unwrap(), [b"two".to_vec()]);
         assert!(whole(&path, 10).is_err());

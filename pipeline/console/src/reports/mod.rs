@@ -67,7 +67,10 @@ pub fn find(folders: &[PathBuf], name: &str) -> io::Result<Option<Scheduled>> {
         return Ok(None);
     }
     let own = folders.iter().map(|folder| folder.join(name));
-    let Some(folder) = own.into_iter().find(|own| own.join("history.jsonl").is_file()) else {
+    let Some(folder) = own
+        .into_iter()
+        .find(|own| own.join("history.jsonl").is_file())
+    else {
         return Ok(None);
     };
     let history = History::read(&folder)?;

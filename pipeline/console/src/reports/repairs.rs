@@ -202,7 +202,10 @@ pub struct Listed {
 pub fn list(folders: &[PathBuf]) -> io::Result<(Vec<Listed>, bool)> {
     let mut files = Vec::new();
     for folder in folders {
-        for name in names(folder)?.into_iter().filter(|name| name.ends_with(".json")) {
+        for name in names(folder)?
+            .into_iter()
+            .filter(|name| name.ends_with(".json"))
+        {
             let changed = std::fs::metadata(folder.join(&name)).and_then(|about| about.modified());
             files.push((changed.ok(), folder, name));
         }
@@ -254,7 +257,10 @@ fn one(folder: &Path, file: String, approvals: &[Approval]) -> Option<Listed> {
     }
     let plan = match serde_json::from_slice::<Plan>(&bytes) {
         Ok(plan) if plan.schema == PLAN => Ok(plan),
-        Ok(plan) => Err(format!("its form is {}, which this program does not know", plan.schema)),
+        Ok(plan) => Err(format!(
+            "its form is {}, which this program does not know",
+            plan.schema
+        )),
         Err(error) => Err(error.to_string()),
     };
     let own = |approval: &&Approval| plan.as_ref().is_ok_and(|plan| plan.id == approval.plan);
@@ -285,7 +291,8 @@ mod tests {
     fn plans_are_listed_with_their_approvals_and_other_files_are_not() {
         let folder = tempfile::tempdir().unwrap();
         let folders = [folder.path().join("none"), folder.path().to_owned()];
-        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         write("plan.json", TEXT);
         write("newer.json", &TEXT.replace("plan/1", "plan/9"));
         write("other.json", r#"{"schema":"snapshot/1"}"#);

@@ -125,7 +125,12 @@ async fn looked_through(
 ) -> Result<(Vec<Hold>, Option<(Cause, u64)>), BreakerProblem> {
     let causes: Vec<Cause> = match &wanted.cause {
         Some(cause) => vec![cause.clone()],
-        None => breaker.causes(token).await?.into_iter().map(|one| one.cause).collect(),
+        None => breaker
+            .causes(token)
+            .await?
+            .into_iter()
+            .map(|one| one.cause)
+            .collect(),
     };
     let begins = wanted.from.as_ref();
     // A cause that holds nothing any more is passed over: then the page begins with the first one.

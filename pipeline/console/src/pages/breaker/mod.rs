@@ -112,7 +112,10 @@ fn money(sums: &Money) -> Markup {
 }
 
 fn points(person: &Person, points: &[Point]) -> String {
-    let told: Vec<&str> = points.iter().map(|point| person.say(point.told())).collect();
+    let told: Vec<&str> = points
+        .iter()
+        .map(|point| person.say(point.told()))
+        .collect();
     told.join(", ")
 }
 

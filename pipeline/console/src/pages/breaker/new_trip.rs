@@ -40,7 +40,11 @@ impl Wish {
     }
 
     fn scope(&self) -> Result<Scope, Problem> {
-        let wrong = || Problem::refused("say what to cover: an order, a merchant or a business code by its number, or everything");
+        let wrong = || {
+            Problem::refused(
+                "say what to cover: an order, a merchant or a business code by its number, or everything",
+            )
+        };
         Scope::read(&self.kind, &self.name).ok_or_else(wrong)
     }
 
@@ -102,7 +106,9 @@ pub async fn form(State(console): State<Arc<Console>>, person: Person) -> Answer
 async fn fill_from_finding(console: &Console, wish: &mut Wish) -> Result<(), Problem> {
     let id = wish.finding.clone();
     let row = console.findings.read(move |store| store.get(&id)).await?;
-    let finding = row.ok_or_else(|| Problem::unknown("there is no such finding"))?.finding;
+    let finding = row
+        .ok_or_else(|| Problem::unknown("there is no such finding"))?
+        .finding;
     if wish.kind.is_empty() {
         match finding.entity.as_str() {
             kind @ ("order" | "merchant" | "business_code") => {
@@ -170,8 +176,14 @@ fn shown(person: &Person, wish: &Wish, covers: &Scope, preview: &Preview, reques
 fn fields(person: &Person, wish: &Wish, previewed: bool) -> Markup {
     let kinds = [
         ("order", text("one order", "单个订单")),
-        ("merchant", text("all orders of a merchant", "某商户的全部订单")),
-        ("business_code", text("all orders of a business code", "某业务码的全部订单")),
+        (
+            "merchant",
+            text("all orders of a merchant", "某商户的全部订单"),
+        ),
+        (
+            "business_code",
+            text("all orders of a business code", "某业务码的全部订单"),
+        ),
         ("all", text("everything", "全部")),
     ];
     html! {

@@ -154,7 +154,9 @@ pub async fn ask(State(console): State<Arc<Console>>, person: Person, sent: Sent
         // "All" ends a trip: it has to be said, never follows from nothing being chosen.
         "all" => None,
         _ if chosen.is_empty() => {
-            return Err(Problem::refused("choose at least one held request, or all of them"));
+            return Err(Problem::refused(
+                "choose at least one held request, or all of them",
+            ));
         }
         _ => Some(chosen),
     };
@@ -292,10 +294,7 @@ pub async fn confirm(
     person: Person,
     Path(id): Path<String>,
 ) -> Answered {
-    let release = console
-        .breaker
-        .confirm_release(person.token(), &id)
-        .await?;
+    let release = console.breaker.confirm_release(person.token(), &id).await?;
     Ok(there(&release))
 }
 

@@ -36,7 +36,11 @@ pub async fn state(State(console): State<Arc<Console>>, person: Person) -> Answe
         .filter(|release| release.state == ReleaseState::Proposed)
         .collect();
     let (trips, next) = breaker.trips(token, before, PAGE, wanted).await?;
-    let in_force = format!("{}{}", in_force.len(), if more.is_some() { "+" } else { "" });
+    let in_force = format!(
+        "{}{}",
+        in_force.len(),
+        if more.is_some() { "+" } else { "" }
+    );
     let body = html! {
         (tabs(&person))
         (figures(&person, &status, &in_force))

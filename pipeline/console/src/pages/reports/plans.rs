@@ -72,7 +72,9 @@ pub async fn plan(
     let found = read(&console, move |folders| reports::plan(folders, &wanted)).await?;
     let one = found.ok_or_else(|| Problem::unknown("there is no such repair plan"))?;
     let body = match &one.plan {
-        Err(why) => html! { p.problem { (person.say(text("It cannot be read:", "无法读取："))) " " (why) } },
+        Err(why) => {
+            html! { p.problem { (person.say(text("It cannot be read:", "无法读取："))) " " (why) } }
+        }
         Ok(plan) => html! {
             (approvals(&person, &one))
             (said(&person, &plan.result))
@@ -83,7 +85,11 @@ pub async fn plan(
             }
         },
     };
-    let title = format!("{} {}", person.say(text("Repair plan", "修复方案")), one.file);
+    let title = format!(
+        "{} {}",
+        person.say(text("Repair plan", "修复方案")),
+        one.file
+    );
     Ok(person.page(&title, &body))
 }
 

@@ -122,7 +122,8 @@ fn at_risk(found: &RunResult) -> Markup {
 async fn known(console: &Console, name: &str) -> Result<Scheduled, Problem> {
     let name = name.to_owned();
     let found = read(console, move |folders| find(folders, &name)).await?;
-    found.ok_or_else(|| Problem::unknown("there is no audit or drill of this name, or it never ran"))
+    found
+        .ok_or_else(|| Problem::unknown("there is no audit or drill of this name, or it never ran"))
 }
 
 pub async fn history(
@@ -310,6 +311,9 @@ pub async fn report(
     });
     let mut response = Html(bytes.await?.ok_or_else(unknown)?).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(SANDBOX));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(SANDBOX),
+    );
     Ok(response)
 }

@@ -67,7 +67,10 @@ pub async fn told(
         Ok(history) => parts.histories.push(history),
         Err(Asked::NotFound(_)) => {}
         Err(problem) => {
-            let what = text("No rows: detection was not reached", "没有行数据：检测服务不可用");
+            let what = text(
+                "No rows: detection was not reached",
+                "没有行数据：检测服务不可用",
+            );
             missing.push((what, problem.to_string()));
         }
     }
@@ -78,17 +81,27 @@ pub async fn told(
     }
     let ids: BTreeSet<String> = entries.iter().map(id_of).collect();
     parts.findings = entries;
-    match console.breaker.about(person.token(), entity, key, &ids).await {
+    match console
+        .breaker
+        .about(person.token(), entity, key, &ids)
+        .await
+    {
         Ok(about) => {
             parts.breaker = about.entries;
             if about.cut {
-                let what = text("Older trips and holds may be missing", "可能缺少较早的熔断与拦截");
+                let what = text(
+                    "Older trips and holds may be missing",
+                    "可能缺少较早的熔断与拦截",
+                );
                 missing.push((what, String::new()));
             }
         }
         Err(crate::breaker::BreakerProblem::SignedOut) => return Err(Problem::SignedOut),
         Err(problem) => {
-            let what = text("Nothing of the breaker: it was not reached", "没有熔断数据：熔断服务不可用");
+            let what = text(
+                "Nothing of the breaker: it was not reached",
+                "没有熔断数据：熔断服务不可用",
+            );
             missing.push((what, problem.to_string()));
         }
     }

@@ -42,14 +42,19 @@ pub fn link(person: &Person, entity: &str, key: &str, finding_id: Option<&str>) 
 
 fn asked<'a>(person: &'a Person, name: &str) -> Option<&'a str> {
     let found = person.visit.query.iter().find(|(known, _)| known == name);
-    found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
+    found
+        .map(|(_, value)| value.trim())
+        .filter(|value| !value.is_empty())
 }
 
 /// By a key that somebody types, or by a finding.
 async fn search(State(console): State<Arc<Console>>, person: Person) -> Answered {
     if let Some(id) = asked(&person, "finding") {
         let wanted = id.to_owned();
-        let row = console.findings.read(move |store| store.get(&wanted)).await?;
+        let row = console
+            .findings
+            .read(move |store| store.get(&wanted))
+            .await?;
         let unknown = || Problem::unknown("there is no such finding");
         let finding = row.ok_or_else(unknown)?.finding;
         return shown(&console, &person, &finding.entity, &finding.entity_key).await;
@@ -97,7 +102,9 @@ async fn trace(
 
 async fn shown(console: &Console, person: &Person, entity: &str, key: &str) -> Answered {
     if entity.len() > LONGEST_NAME || key.len() > LONGEST_KEY {
-        return Err(Problem::refused("no entity has a name or a key as long as this"));
+        return Err(Problem::refused(
+            "no entity has a name or a key as long as this",
+        ));
     }
     let of = asked(person, "of").and_then(|steps| steps.parse().ok());
     let told = compose::told(console, person, (entity, key), of).await?;

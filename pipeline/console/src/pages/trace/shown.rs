@@ -13,7 +13,11 @@ use crate::visit::{Person, address};
 pub fn page(person: &Person, told: &Told, at: u32) -> Response {
     let trace = &told.trace;
     let (entity, key) = (&trace.entity, person.masked(&trace.key));
-    let typed = if person.masked(&trace.key) == trace.key { trace.key.as_str() } else { "" };
+    let typed = if person.masked(&trace.key) == trace.key {
+        trace.key.as_str()
+    } else {
+        ""
+    };
     let body = html! {
         (search_form(person, entity, typed))
         @for (what, why) in &told.missing {
@@ -52,18 +56,32 @@ fn incomplete(person: &Person, trace: &Trace) -> Markup {
         notes.push(person.say(note).to_owned());
     }
     if let Some(since) = &known.since {
-        let note = person.say(text("Rows from before this time may be missing:", "此时间之前的行可能缺失："));
+        let note = person.say(text(
+            "Rows from before this time may be missing:",
+            "此时间之前的行可能缺失：",
+        ));
         notes.push(format!("{note} {since}"));
     }
     if trace.changes_left_out > 0 {
-        let note = person.say(text("Oldest changes that are left out:", "省略的最早变更数："));
+        let note = person.say(text(
+            "Oldest changes that are left out:",
+            "省略的最早变更数：",
+        ));
         notes.push(format!("{note} {}", trace.changes_left_out));
     }
     if trace.entries_left_out > 0 {
-        let note = person.say(text("Oldest entries that are left out:", "省略的最早记录数："));
+        let note = person.say(text(
+            "Oldest entries that are left out:",
+            "省略的最早记录数：",
+        ));
         notes.push(format!("{note} {}", trace.entries_left_out));
     }
-    notes.extend(known.notes.iter().map(|note| person.masked_text(note).into_owned()));
+    notes.extend(
+        known
+            .notes
+            .iter()
+            .map(|note| person.masked_text(note).into_owned()),
+    );
     html! {
         @if !notes.is_empty() {
             details.notes {
@@ -79,7 +97,11 @@ fn incomplete(person: &Person, trace: &Trace) -> Markup {
 
 /// What the rules in force say now.
 fn rules(person: &Person, trace: &Trace) -> Markup {
-    let broken = trace.rules.iter().filter(|rule| rule.verdict != "passed").count();
+    let broken = trace
+        .rules
+        .iter()
+        .filter(|rule| rule.verdict != "passed")
+        .count();
     html! {
         @if !trace.rules.is_empty() {
             details open[broken > 0] {
@@ -119,12 +141,19 @@ fn slider(person: &Person, trace: &Trace, at: u32) -> Markup {
     let last = trace.steps.last().map_or(0, |step| step.stage);
     let to = |stage: u32| person.visit.with("stage", Some(&stage.to_string()));
     // Asked for by itself, without the stage: the slider brings its own.
-    let others = person.visit.query.iter().filter(|(name, _)| name != "stage" && name != "of");
+    let others = person
+        .visit
+        .query
+        .iter()
+        .filter(|(name, _)| name != "stage" && name != "of");
     let others: Vec<(&str, &str)> = others
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
     let of = steps.to_string();
-    let part = address(&person.visit.path, others.iter().copied().chain([("of", of.as_str())]));
+    let part = address(
+        &person.visit.path,
+        others.iter().copied().chain([("of", of.as_str())]),
+    );
     html! {
         form.slider method="get" action=(person.visit.path) {
             @for (name, value) in &others { input type="hidden" name=(name) value=(value); }
@@ -169,7 +198,12 @@ fn swim(person: &Person, trace: &Trace, at: u32) -> Markup {
 /// The day stands where it changes.
 fn moment(column: &Column<'_>, before: Option<&Column<'_>>, at: u32) -> Markup {
     let (day, time) = column.at.split_once('T').unwrap_or(("", column.at));
-    let same_day = before.is_some_and(|before| before.at.split_once('T').is_some_and(|(known, _)| known == day));
+    let same_day = before.is_some_and(|before| {
+        before
+            .at
+            .split_once('T')
+            .is_some_and(|(known, _)| known == day)
+    });
     let time = time.trim_end_matches('Z');
     let time = time.strip_suffix(".000000").unwrap_or(time);
     html! {

@@ -1,6 +1,8 @@
 //! One stage: what happened, and every system's rows as they were then.
 
-use centinel_trace::{BreakerStep, FindingStep, PersonStep, RowAt, RowStep, Step, SystemAt, Trace, What};
+use centinel_trace::{
+    BreakerStep, FindingStep, PersonStep, RowAt, RowStep, Step, SystemAt, Trace, What,
+};
 use maud::{Markup, html};
 
 use super::words;
@@ -146,7 +148,9 @@ fn of_breaker(person: &Person, step: &BreakerStep) -> Markup {
 
 /// A system's rows, a table for each of its tables: rows of one table have the same columns.
 fn rows(person: &Person, system: &SystemAt, at: u32) -> Markup {
-    let tables = system.rows.chunk_by(|left, right| left.table == right.table);
+    let tables = system
+        .rows
+        .chunk_by(|left, right| left.table == right.table);
     html! {
         section.system {
             h3 { (system.system) }

@@ -76,7 +76,10 @@ pub fn short(person: &Person, step: &Step) -> String {
                 let names: Vec<&str> = changed.map(|column| column.column.as_str()).collect();
                 if !names.is_empty() {
                     let more = if names.len() > 3 { ", …" } else { "" };
-                    said.push_str(&format!(": {}{more}", names[..names.len().min(3)].join(", ")));
+                    said.push_str(&format!(
+                        ": {}{more}",
+                        names[..names.len().min(3)].join(", ")
+                    ));
                 }
             }
             said
@@ -84,14 +87,19 @@ pub fn short(person: &Person, step: &Step) -> String {
         What::Finding(finding) => {
             let verdict = person.say(verdict(finding.verdict));
             match &finding.amount {
-                Some((amount, currency)) => format!("{} {verdict} {amount} {currency}", finding.rule),
+                Some((amount, currency)) => {
+                    format!("{} {verdict} {amount} {currency}", finding.rule)
+                }
                 None => format!("{} {verdict}", finding.rule),
             }
         }
         What::Person(act) => person.say(handled(&act.act)).to_owned(),
         What::Breaker(breaker) => {
             let act = person.say(act(breaker.act));
-            match (&breaker.amount, breaker.trip.as_ref().or(breaker.release.as_ref())) {
+            match (
+                &breaker.amount,
+                breaker.trip.as_ref().or(breaker.release.as_ref()),
+            ) {
                 (Some((amount, currency)), _) => format!("{act} {amount} {currency}"),
                 (None, Some(name)) => format!("{act} {name}"),
                 (None, None) => act.to_owned(),
