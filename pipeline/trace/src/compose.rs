@@ -259,12 +259,19 @@ impl ByHand {
             return Vec::new();
         }
         let (epoch, sequence, ordinal) = change.version;
-        // As histories of guarded tables name a change.
-        let key = change.primary_key.replace(',', "/");
-        let id = format!("{key}@{epoch}.{sequence}.{ordinal}");
         let table = change.table.replace('_', "-");
-        let ids = [id.clone(), format!("{id}-")].map(|id| self.0.get(&(table.clone(), id)));
-        ids.into_iter().flatten().flatten().cloned().collect()
+        // As histories of guarded tables name a change: with `-` behind it where the row left.
+        let mut keys = vec![
+            change.primary_key.clone(),
+            change.primary_key.replace(',', "/"),
+        ];
+        keys.dedup();
+        let ids = keys.iter().flat_map(|key| {
+            let id = format!("{key}@{epoch}.{sequence}.{ordinal}");
+            [format!("{id}-"), id]
+        });
+        let found = ids.filter_map(|id| self.0.get(&(table.clone(), id)));
+        found.flatten().cloned().collect()
     }
 }
 

@@ -139,7 +139,8 @@ pub struct PersonStep {
     pub finding_id: String,
     /// Its rule.
     pub rule: String,
-    /// `acknowledged`, `resolved`, `false_alarm`, `reopened`, `worse`, `assigned` or `note`.
+    /// `acknowledged`, `resolved`, `false_alarm`, `reopened`, `worse`, `assigned` (`text` is to whom; none for the rule's
+    /// owner) or `note`.
     pub act: String,
     /// What they said to it.
     pub text: Option<String>,

@@ -66,7 +66,7 @@ pub struct Change {
     /// Who made it, as far as the source says.
     #[serde(default)]
     pub origin: Origin,
-    /// The row after, in the order of its columns; empty after a deletion.
+    /// The row after, in the order of its columns, money in major units; empty after a deletion.
     pub after: Vec<Value>,
     /// The row before, where that is known; empty else.
     pub before: Vec<Value>,
@@ -104,7 +104,8 @@ pub struct RuleNow {
     pub title: String,
     /// The finding's id; absent while it passes.
     pub finding_id: Option<String>,
-    /// `passed`, `suspected`, `confirmed` or `undetermined`.
+    /// `passed`, `suspected`, `confirmed` or `undetermined`; `waiting` while a rule that is new or changed has not looked
+    /// at the entity yet.
     pub verdict: String,
     /// Money at risk in major units, and its currency.
     pub amount: Option<(String, String)>,

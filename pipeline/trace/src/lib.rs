@@ -20,4 +20,5 @@ pub use form::{
 pub use history::{
     Change, Completeness, HISTORY_SCHEMA, History, MoneyValue, Origin, RuleNow, Value, VersionOf,
 };
+pub use merge::joined;
 pub use stage::{Cell, RowAt, SystemAt};

@@ -13,24 +13,31 @@ type Name = (String, String, VersionOf, bool);
 /// All changes, what the rules say, and what may be missing still.
 pub(crate) fn merge(histories: Vec<History>) -> (Vec<Change>, Vec<RuleNow>, Completeness) {
     let completeness = completeness(&histories);
-    let mut changes: BTreeMap<Name, Change> = BTreeMap::new();
-    let mut rules = Vec::new();
+    let (mut changes, mut rules) = (Vec::new(), Vec::new());
     for history in histories {
         if rules.is_empty() {
             rules = history.rules;
         }
-        for change in history.changes {
-            match changes.get_mut(&name(&change)) {
-                Some(known) => complete(known, change),
-                None => {
-                    changes.insert(name(&change), change);
-                }
+        changes.push(history.changes);
+    }
+    (joined(changes), rules, completeness)
+}
+
+/// Changes that several places know, each once, with all that they say of it: by commit time, then in the order of their
+/// source.
+pub fn joined(known: Vec<Vec<Change>>) -> Vec<Change> {
+    let mut changes: BTreeMap<Name, Change> = BTreeMap::new();
+    for change in known.into_iter().flatten() {
+        match changes.get_mut(&name(&change)) {
+            Some(known) => complete(known, change),
+            None => {
+                changes.insert(name(&change), change);
             }
         }
     }
     let mut changes: Vec<Change> = changes.into_values().collect();
     changes.sort_by_cached_key(place);
-    (changes, rules, completeness)
+    changes
 }
 
 fn name(change: &Change) -> Name {
