@@ -34,7 +34,7 @@ use breaker::Breaker;
 use findings::Findings;
 use session::Sessions;
 
-pub use detection::{Asked, Detection, NoDetection};
+pub use detection::{Asked, Detection, NoDetection, OverHttp};
 pub use role::{Needs, Role};
 pub use routes::{Route, router, routes};
 pub use surroundings::Surroundings;

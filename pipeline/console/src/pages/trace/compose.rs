@@ -3,17 +3,14 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use centinel_findings::{Entry, Filter, FindingsError, MOST_ENTRIES, Order, Store, What};
 use centinel_interface::Problem as Asked;
-use centinel_trace::{FindingEntry, Parts, PersonStep, Trace, compose};
+use centinel_trace::{FindingEntry, Parts, Trace, compose};
 
 use crate::Console;
 use crate::language::{Text, text};
 use crate::problem::Problem;
 use crate::visit::Person;
 
-/// Findings of one entity whose histories are told.
-const MOST_FINDINGS: usize = 100;
 /// Steps that are kept for sliders, of all traces together.
 const MOST_KEPT: usize = 60_000;
 
@@ -74,11 +71,12 @@ pub async fn told(
             missing.push((what, problem.to_string()));
         }
     }
-    let (entries, cut) = findings(console, entity, key).await?;
-    if cut {
-        let what = text("Not all findings are here", "异常未全部列出");
-        missing.push((what, format!("{MOST_FINDINGS} / {MOST_ENTRIES}")));
-    }
+    let name = (entity.to_owned(), key.to_owned());
+    let (wanted, of) = name.clone();
+    let entries = console
+        .findings
+        .read(move |store| store.traced(&wanted, &of))
+        .await?;
     let ids: BTreeSet<String> = entries.iter().map(id_of).collect();
     parts.findings = entries;
     match console
@@ -105,11 +103,7 @@ pub async fn told(
             missing.push((what, problem.to_string()));
         }
     }
-    let (name, trace) = {
-        let name = (entity.to_owned(), key.to_owned());
-        let trace = compose(entity, key, parts);
-        (name, trace)
-    };
+    let trace = compose(entity, key, parts);
     let told = Arc::new(Told {
         name,
         trace,
@@ -123,60 +117,5 @@ fn id_of(entry: &FindingEntry) -> String {
     match entry {
         FindingEntry::Told { finding, .. } => finding.finding_id.0.clone(),
         FindingEntry::Person { step, .. } => step.finding_id.clone(),
-    }
-}
-
-/// What was told of the entity's findings and done with them; and whether there is more.
-async fn findings(
-    console: &Console,
-    entity: &str,
-    key: &str,
-) -> Result<(Vec<FindingEntry>, bool), FindingsError> {
-    let (entity, key) = (entity.to_owned(), key.to_owned());
-    let look = move |store: &Store| {
-        let filter = Filter {
-            entity_key: Some(key),
-            ..Filter::default()
-        };
-        let page = store.page(&filter, Order::Time, None, MOST_FINDINGS)?;
-        let mut cut = page.next.is_some();
-        let mut entries = Vec::new();
-        for row in page.rows.iter().filter(|row| row.finding.entity == entity) {
-            let id = &row.finding.finding_id.0;
-            let history = store.history(id, 0, MOST_ENTRIES)?;
-            cut |= history.len() == MOST_ENTRIES;
-            let named = |entry| entry_of(entry, id, &row.finding.rule);
-            entries.extend(history.into_iter().map(named));
-        }
-        Ok((entries, cut))
-    };
-    console.findings.read(look).await
-}
-
-fn entry_of(entry: Entry, finding_id: &str, rule: &str) -> FindingEntry {
-    let (act, text) = match entry.what {
-        What::Told { finding } => {
-            return FindingEntry::Told {
-                at: entry.at,
-                finding,
-            };
-        }
-        What::Acknowledged { reason } => ("acknowledged", reason),
-        What::Resolved { reason } => ("resolved", Some(reason)),
-        What::FalseAlarm { reason } => ("false_alarm", Some(reason)),
-        What::Reopened { reason } => ("reopened", Some(reason)),
-        What::Worse { reason } => ("worse", Some(reason)),
-        What::Assigned { owner } => ("assigned", owner),
-        What::Note { text } => ("note", Some(text)),
-    };
-    FindingEntry::Person {
-        at: entry.at,
-        by: entry.by,
-        step: PersonStep {
-            finding_id: finding_id.to_owned(),
-            rule: rule.to_owned(),
-            act: act.to_owned(),
-            text,
-        },
     }
 }
