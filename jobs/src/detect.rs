@@ -386,8 +386,11 @@ impl DetectArguments {
     }
 }
 
-/// Begins the log of the self-check.
-fn synthetic_orders(state: &Path) -> Result<Log, Status> {
+/// The log of synthetic orders of a state that checks itself.
+///
+/// # Errors
+/// When it cannot be written; the reason was told.
+pub fn synthetic_orders(state: &Path) -> Result<Log, Status> {
     Log::begin(state, wall_clock()).map_err(|error| {
         complain(format_args!("error: the self-check cannot begin: {error}"));
         Status::CouldNotJudge

@@ -352,6 +352,14 @@ pub fn renew_account(config: &Config, name: &str, role: Role) -> Result<String, 
     Ok(password)
 }
 
+/// So many random bytes as text, for a secret of a program that starts a breaker of its own.
+///
+/// # Errors
+/// When the system gives none.
+pub fn random_text(bytes: usize) -> Result<String, &'static str> {
+    directory::random(bytes)
+}
+
 /// Verifies the audit log of a store, running or not.
 pub fn verify_log(path: &Path, noted: Option<&Head>) -> Result<Verified, ServeError> {
     if !path.exists() {
