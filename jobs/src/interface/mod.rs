@@ -55,7 +55,6 @@ pub struct Settings {
 /// The interface beside a run. It ends with [`Interface::end`].
 pub struct Interface {
     looking: Arc<Looking>,
-    address: SocketAddr,
     ending: watch::Sender<bool>,
     thread: JoinHandle<()>,
 }
@@ -187,15 +186,9 @@ impl Interface {
         ));
         Ok(Interface {
             looking,
-            address,
             ending,
             thread,
         })
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
     }
 
     /// To be called after each commit.
