@@ -55,7 +55,6 @@ pub struct Settings {
 /// The interface beside a run. It ends with [`Interface::end`].
 pub struct Interface {
     looking: Arc<Looking>,
-    address: SocketAddr,
     ending: watch::Sender<bool>,
     thread: JoinHandle<()>,
 }
@@ -189,15 +188,9 @@ impl Interface {
         ));
         Ok(Interface {
             looking,
-            address,
             ending,
             thread,
         })
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
     }
 
     /// What is shown of the run.
