@@ -127,7 +127,10 @@ fn newest(look: &Look, table: TableId, room: &Room) -> Result<Newest, Reading> {
     while let Some(found) = look.next(after.as_deref())? {
         for document in &found.documents {
             let stored = StoredDocument::read(document)?;
-            for record in current_rows(&stored.records).filter(|record| record.table == table) {
+            // A row's leaving counts as well: what is older than that is gone.
+            let rows = stored.records.chunk_by(|left, right| left.same_row(right));
+            let last = rows.filter_map(<[Record<'_>]>::last);
+            for record in last.filter(|record| record.table == table) {
                 if newest.len() == has_room {
                     has_room += ROOM_ROWS;
                     room.take(ROOM_ROWS * ROW_BYTES).map_err(Reading::Room)?;
