@@ -10,13 +10,17 @@ use crate::breaker_report::Reporting;
 use crate::config::Config;
 use crate::detection::Detection;
 use crate::exit::Status;
+use crate::interface::{Interface, Settings};
 use crate::plan;
+use crate::printer::complain;
 
 /// Everything that the configuration file puts beside a run. Each part is a thread of its own.
 #[derive(Default)]
 pub struct Beside {
     /// Tells the circuit breaker.
     reporting: Option<Reporting>,
+    /// Answers those who ask.
+    interface: Option<Interface>,
 }
 
 /// Whether somebody is told what is only suspected.
@@ -42,6 +46,13 @@ impl Beside {
         if let (Some(report), Some(findings)) = (&config.breaker_report, findings) {
             beside.reporting = Some(plan::reporting(report, findings, &detection.state)?);
         }
+        if let Some(interface) = &config.interface {
+            let settings = Settings::of(interface).map_err(|problem| {
+                complain(format_args!("error: {problem}"));
+                Status::WrongUsage
+            })?;
+            beside.interface = Some(Interface::begin(settings, detection)?);
+        }
         Ok(beside)
     }
 
@@ -50,12 +61,18 @@ impl Beside {
         if let Some(reporting) = &self.reporting {
             reporting.observe(detector);
         }
+        if let Some(interface) = &self.interface {
+            interface.observe(detector);
+        }
     }
 
     /// Ends all of it, each part in a bounded time.
     pub fn end(self) {
         if let Some(reporting) = self.reporting {
             reporting.end();
+        }
+        if let Some(interface) = self.interface {
+            interface.end();
         }
     }
 }

@@ -18,6 +18,7 @@ mod findings_file;
 mod findings_report;
 mod folders;
 mod heartbeats;
+mod interface;
 mod lines;
 mod plan;
 mod printer;

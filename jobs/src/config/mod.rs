@@ -11,6 +11,7 @@ mod bootstrap;
 mod breaker;
 mod drills;
 mod form;
+mod interface;
 mod kafka;
 mod problem;
 mod read;
@@ -63,6 +64,32 @@ pub struct Config {
     pub breaker: Option<BreakerConfig>,
     /// The circuit breaker that detection tells what it finds.
     pub breaker_report: Option<BreakerReportConfig>,
+    /// Where a running detection is asked.
+    pub interface: Option<InterfaceConfig>,
+}
+
+/// Where a running detection is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InterfaceConfig {
+    /// The line at which `[interface]` begins.
+    pub line: usize,
+    /// The address that it listens on.
+    pub listen: std::net::SocketAddr,
+    /// Who shows it may ask.
+    pub token: Secret,
+    /// Whether it is encrypted.
+    pub tls: Option<InterfaceTls>,
+}
+
+/// Files of TLS, all PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterfaceTls {
+    /// The chain of certificates.
+    pub certificate: PathBuf,
+    /// The key of the first of them.
+    pub key: PathBuf,
+    /// Who asks trusts these besides the system's.
+    pub ca: Option<PathBuf>,
 }
 
 /// The circuit breaker.
@@ -524,6 +551,7 @@ impl Config {
             }
         }
         secrets.extend(self.breaker_report.iter().map(|report| &report.key));
+        secrets.extend(self.interface.iter().map(|interface| &interface.token));
         secrets
     }
 }

@@ -12,7 +12,7 @@ use super::form::{Fields, Form, Node};
 use super::problem::{Problem, shorten};
 use super::{
     BreakerConfig, Config, DetectionConfig, FORM, FileConfig, MAX_FILE_BYTES, Source, SourceConfig,
-    archive, audits, binlog, bootstrap, breaker, drills, kafka,
+    archive, audits, binlog, bootstrap, breaker, drills, interface, kafka,
 };
 
 /// As many as schemas may name.
@@ -133,6 +133,7 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
         "breaker",
         "breaker_report",
         "drills",
+        "interface",
     ];
     stated_form(form, &mut fields)?;
     form.only(&mut fields, &known);
@@ -188,6 +189,8 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
     let breaker_report = fields
         .take("breaker_report")
         .and_then(|node| breaker::read_report(form, node));
+    let interface = fields.take("interface");
+    let interface = interface.and_then(|node| interface::read(form, node));
     Some(Config {
         file: form.file().to_owned(),
         schemas: schemas?,
@@ -202,6 +205,7 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
         drills: drills.unwrap_or_default(),
         breaker,
         breaker_report,
+        interface,
     })
 }
 

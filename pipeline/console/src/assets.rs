@@ -27,6 +27,8 @@ macro_rules! asset {
 static ASSETS: &[Asset] = &[
     asset!("console.css", "text/css; charset=utf-8"),
     asset!("console.js", "text/javascript; charset=utf-8"),
+    asset!("desk.css", "text/css; charset=utf-8"),
+    asset!("desk.js", "text/javascript; charset=utf-8"),
     asset!("icon.svg", "image/svg+xml"),
     asset!("htmx.min.js", "text/javascript; charset=utf-8"),
     asset!("htmx-sse.min.js", "text/javascript; charset=utf-8"),

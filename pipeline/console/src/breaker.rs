@@ -1,5 +1,11 @@
 //! The circuit breaker, as the console asks it: every call bears the token of the person who wants it, so that its own roles hold.
 
+mod about;
+mod calls;
+mod forms;
+mod held;
+mod words;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,6 +15,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::role::Role;
+
+pub use forms::{
+    Ask, Cause, Disposition, Draft, Hold, Money, Origin, Point, Preview, Release, ReleaseState,
+    Scope, Trip, TripState,
+};
+pub use held::Held;
 
 /// Longer than the breaker takes for anything.
 const PATIENCE: Duration = Duration::from_secs(8);

@@ -1,10 +1,14 @@
 //! A running detection, as the console asks it.
 
+mod over_http;
+
 use centinel_interface::{
     Health, Problem, QuarantinedBytes, QuarantinedRecord, RuleStatus, Settle, SourceStatus,
 };
 use centinel_trace::History;
 use futures::future::BoxFuture;
+
+pub use over_http::OverHttp;
 
 /// What comes of a question.
 pub type Asked<'a, T> = BoxFuture<'a, Result<T, Problem>>;

@@ -52,7 +52,10 @@ pub async fn heads(State(console): State<Arc<Console>>, request: Request, next: 
         // Not `no-referrer`: a form's `Origin` would be `null` by that.
         (header::REFERRER_POLICY, "same-origin"),
     ] {
-        headers.insert(name, HeaderValue::from_static(value));
+        // A report is shown under a stricter policy of its own.
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
     }
     for (name, value) in [
         ("cross-origin-opener-policy", "same-origin"),

@@ -12,6 +12,12 @@ use crate::visit::{Theme, Visit};
 const NAVIGATION: &[(&str, Text)] = &[
     ("/", text("Overview", "总览")),
     ("/findings", text("Findings", "异常")),
+    ("/trace", text("Trace", "轨迹")),
+    ("/breaker", text("Breaker", "熔断")),
+    ("/rules", text("Rules", "规则")),
+    ("/audits", text("Audits", "审计")),
+    ("/sources", text("Sources", "来源")),
+    ("/quarantine", text("Quarantine", "隔离")),
     ("/log", text("Who did what", "操作记录")),
 ];
 
@@ -30,7 +36,8 @@ fn head(visit: &Visit, title: &str, more: &Markup) -> Markup {
             link rel="icon" href=(assets::path("icon.svg"));
             link rel="stylesheet" href=(assets::path("uplot.min.css"));
             link rel="stylesheet" href=(assets::path("console.css"));
-            @for script in ["htmx.min.js", "htmx-sse.min.js", "uplot.min.js", "console.js"] {
+            link rel="stylesheet" href=(assets::path("desk.css"));
+            @for script in ["htmx.min.js", "htmx-sse.min.js", "uplot.min.js", "console.js", "desk.js"] {
                 script src=(assets::path(script)) defer {}
             }
         }

@@ -9,6 +9,7 @@ mod breaker;
 mod detection;
 mod findings;
 mod guard;
+mod lanes;
 mod language;
 mod layout;
 mod live;
@@ -16,6 +17,7 @@ mod mask;
 mod pages;
 mod prevented;
 mod problem;
+mod reports;
 mod role;
 mod routes;
 mod selection;
@@ -38,7 +40,7 @@ use findings::Findings;
 use live::Live;
 use session::Sessions;
 
-pub use detection::{Asked, Detection, NoDetection};
+pub use detection::{Asked, Detection, NoDetection, OverHttp};
 pub use role::{Needs, Role};
 pub use routes::{Route, router, routes};
 pub use surroundings::Surroundings;
@@ -110,6 +112,7 @@ pub struct Console {
     live: Live,
     prevented: prevented::Kept,
     ending: watch::Sender<bool>,
+    traces: pages::trace::Kept,
 }
 
 impl Console {
@@ -134,6 +137,7 @@ impl Console {
             live: Live::default(),
             prevented: prevented::Kept::default(),
             ending: watch::Sender::new(false),
+            traces: pages::trace::Kept::default(),
         }))
     }
 }

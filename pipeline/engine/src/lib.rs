@@ -4,6 +4,7 @@
 mod error;
 mod finding;
 mod rule_facts;
+mod shown;
 
 pub mod archive;
 pub mod audit;

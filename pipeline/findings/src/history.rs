@@ -151,7 +151,7 @@ pub(crate) fn notes(
     Ok(notes)
 }
 
-fn entry(row: &rusqlite::Row<'_>) -> Result<Entry, FindingsError> {
+pub(crate) fn entry(row: &rusqlite::Row<'_>) -> Result<Entry, FindingsError> {
     let body = row.get_ref(4)?.as_str().map_err(FindingsError::damaged)?;
     let is_told = row.get_ref(3)?.as_str().map_err(FindingsError::damaged)? == TOLD;
     let what = match is_told {

@@ -20,6 +20,7 @@ mod page;
 mod row;
 mod store;
 mod take_in;
+mod traced;
 mod words;
 
 pub use act::{Act, LONGEST_NAME, LONGEST_TEXT, MOST_ACTS};

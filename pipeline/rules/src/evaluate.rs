@@ -1,7 +1,7 @@
 //! Many rules of one entity over slices, with plans made once.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
@@ -66,6 +66,17 @@ pub struct Evaluator {
     slot: Slot,
     runtime: Runtime,
     limits: Limits,
+    /// By rule.
+    spent: Vec<Spent>,
+}
+
+/// What answering one rule took so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Slices that it was asked about.
+    pub evaluations: u64,
+    /// How long that took, by the clock on the wall.
+    pub time: Duration,
 }
 
 struct Compiled {
@@ -109,9 +120,11 @@ impl Evaluator {
             .into_iter()
             .map(|rule| compile(catalog, rule, entity, &layout, &slot, &engine))
             .collect();
+        let rules = rules?;
         Ok(Evaluator {
+            spent: vec![Spent::default(); rules.len()],
             layout,
-            rules: rules?,
+            rules,
             slot,
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_time()
@@ -130,6 +143,11 @@ impl Evaluator {
         self.rules.iter().map(|compiled| &compiled.rule)
     }
 
+    /// What each rule took so far, in the order of outcomes.
+    pub fn spent(&self) -> &[Spent] {
+        &self.spent
+    }
+
     /// The plan that a rule runs by, for a person; empty beyond the last rule.
     pub(crate) fn shown_plan(&self, rule: usize) -> String {
         let plan = self.rules.get(rule).map(|compiled| &compiled.plan);
@@ -145,6 +163,7 @@ impl Evaluator {
         wanted: &dyn Fn(usize) -> bool,
     ) -> Vec<RuleOutcome> {
         self.slot.set(Some(slice.clone()));
+        let mut spent = std::mem::take(&mut self.spent);
         let outcomes = self
             .rules
             .iter()
@@ -153,11 +172,16 @@ impl Evaluator {
                 false => RuleOutcome::Skipped,
                 true => {
                     compiled.clock.set(as_of(index));
-                    self.judge(compiled, slice)
+                    let begun = Instant::now();
+                    let outcome = self.judge(compiled, slice);
+                    spent[index].evaluations += 1;
+                    spent[index].time += begun.elapsed();
+                    outcome
                 }
             })
             .collect();
         self.slot.set(None);
+        self.spent = spent;
         outcomes
     }
 

@@ -33,7 +33,7 @@ mod wake;
 pub use as_of::AsOf;
 pub use centinel_catalog::Diagnostic;
 pub use checkpoint::{CHECKPOINTS, Checkpoint};
-pub use evaluate::{Evaluator, Limits, RuleOutcome};
+pub use evaluate::{Evaluator, Limits, RuleOutcome, Spent};
 pub use explain::explain;
 pub use guards::{GUARD_PREFIX, PLANNED_PREFIX, guard_rule_id, planned_rule_id};
 pub use load::{RuleSet, load, load_text};

@@ -188,6 +188,13 @@ async fn answers_are_as_described() {
         ("GET", "/v1/holds", "/v1/holds", &ann, Value::Null),
         ("GET", "/v1/holds", "/v1/holds?cause=T1", &ann, Value::Null),
         (
+            "GET",
+            "/v1/holds",
+            "/v1/holds?order_no=O-r1",
+            &ann,
+            Value::Null,
+        ),
+        (
             "POST",
             "/v1/releases",
             "/v1/releases",

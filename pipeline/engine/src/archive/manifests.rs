@@ -31,6 +31,26 @@ impl Segments {
         kept: &[String],
         at: Timestamp,
     ) -> Result<Segments, String> {
+        Segments::through(location, catalog, tables, kept, Some(at)).await
+    }
+
+    /// Reads all manifests that there are.
+    pub async fn all(
+        location: &Location,
+        catalog: &Catalog,
+        tables: &BTreeSet<TableId>,
+        kept: &[String],
+    ) -> Result<Segments, String> {
+        Segments::through(location, catalog, tables, kept, None).await
+    }
+
+    async fn through(
+        location: &Location,
+        catalog: &Catalog,
+        tables: &BTreeSet<TableId>,
+        kept: &[String],
+        at: Option<Timestamp>,
+    ) -> Result<Segments, String> {
         let archive = identity(location).await?;
         let last = last_segment(location).await?;
         let sources: BTreeSet<&str> = tables
@@ -49,9 +69,15 @@ impl Segments {
             .buffered(ASKED_AT_ONCE);
         futures::pin_mut!(read);
         let (mut segments, mut next_change) = (Vec::new(), 1);
-        let mut behind = lagging(&sources, None, at)?;
-        while !behind.is_empty() {
+        let mut behind = match at {
+            Some(at) => lagging(&sources, None, at)?,
+            None => Vec::new(),
+        };
+        while at.is_none() || !behind.is_empty() {
             let Some(manifest) = read.try_next().await? else {
+                let Some(at) = at else {
+                    break;
+                };
                 return Err(format!(
                     "{} does not reach {at}: {}",
                     location.shown(),
@@ -61,7 +87,9 @@ impl Segments {
             check(&manifest, &archive, &schemas, next_change)
                 .map_err(|problem| format!("{}: {problem}", Manifest::name(manifest.number)))?;
             next_change = manifest.first_change.saturating_add(manifest.changes);
-            behind = lagging(&sources, Some(&manifest), at)?;
+            if let Some(at) = at {
+                behind = lagging(&sources, Some(&manifest), at)?;
+            }
             segments.push(manifest);
         }
         Ok(Segments(segments))
@@ -105,6 +133,27 @@ impl Segments {
             .iter()
             .map(|promised| promised.file.path.clone())
             .collect())
+    }
+
+    /// The files of a table that are there, by their names below the archive's root. Of each it is seen that it has the
+    /// bytes that it should have; who reads it sees whether it can be read.
+    pub async fn files_unread(
+        &self,
+        location: &Location,
+        table: &Table,
+    ) -> Result<Vec<String>, String> {
+        let listed = location.list(&format!("table={}", table.name)).await?;
+        let present: BTreeMap<String, u64> = listed.into_iter().collect();
+        let files = self.0.iter().flat_map(|segment| &segment.files);
+        let files = files.filter(|file| file.table == table.name);
+        files
+            .map(|file| is_whole(file, &present).map(|()| file.path.clone()))
+            .collect()
+    }
+
+    /// The last one; none where nothing was archived yet.
+    pub fn last(&self) -> Option<&Manifest> {
+        self.0.last()
     }
 
     /// Why these tables may lack rows as of the moment, where one of them was not read from its beginning.

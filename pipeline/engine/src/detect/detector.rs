@@ -12,6 +12,7 @@ use hashbrown::HashSet;
 
 use super::drift::Drifts;
 use super::entities::{EntityGroup, Work, entities_of};
+use super::facts::SourceFacts;
 use super::forget::{FORGETTING_FACT, Forgetting};
 use super::gather::{Arrived, Loaded, resolve_links};
 use super::holes::Doubts;
@@ -112,16 +113,18 @@ pub struct Detector {
     pub counters: Counters,
     /// Where the time went.
     pub stages: Stages,
+    /// By source id.
+    pub(super) source_facts: Vec<SourceFacts>,
 }
 
 /// The name of the fact that holds [`Positions`] in JSON.
 const POSITIONS_FACT: &str = "positions";
-const PROGRESS_FACT: &str = "progress";
+pub(super) const PROGRESS_FACT: &str = "progress";
 const DOUBTS_FACT: &str = "doubts";
 const JOINED_FACT: &str = "joined";
 const DRIFTS_FACT: &str = "drifts";
 const NEXT_MESSAGE_FACT: &str = "next_message";
-const RULES_FACT: &str = "rules";
+pub(super) const RULES_FACT: &str = "rules";
 const OPEN_FACT: &str = "open";
 const UNREACHED_FACT: &str = "unreached";
 /// About what a record takes in a document.
@@ -216,6 +219,7 @@ impl Detector {
             judged_up_to: Timestamp::MIN,
             counters: Counters::default(),
             stages: Stages::default(),
+            source_facts: vec![SourceFacts::default(); catalog.sources.len()],
             catalog,
             store,
             limits,
@@ -296,6 +300,10 @@ impl Detector {
     pub fn process(&mut self, batch: &MicroBatch) -> Result<Prepared, EngineError> {
         let mut watch = Stopwatch::start();
         self.counters.changes += batch.len() as u64;
+        for changes in &batch.tables {
+            let source = self.catalog.table(changes.table).source;
+            self.source_facts[usize::from(source.0)].changes += changes.len() as u64;
+        }
         let before = self.progress.clone();
         for (source, time) in &batch.progress {
             let known = &mut self.progress[usize::from(source.0)];

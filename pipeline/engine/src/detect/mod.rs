@@ -8,6 +8,8 @@
 //! | `detector` | one micro-batch from beginning to commit |
 //! | `entities` | documents → slices → rules |
 //! | `judging` | what the rules say → verdicts, messages, documents |
+//! | `facts` | what is said of sources and rules to those who look on |
+//! | `history_of` | what state knows of one entity, for people |
 //! | `holes` | what records that could not be read put in doubt |
 //! | `alike` | which of many such records are told |
 //! | `bootstrap` | the snapshot that a state begins with |
@@ -38,9 +40,11 @@ mod checkpoint;
 mod detector;
 mod drift;
 mod entities;
+mod facts;
 mod forget;
 mod gather;
 mod history;
+mod history_of;
 mod holes;
 mod horizon;
 mod judging;
@@ -67,6 +71,9 @@ pub use backlog::{SharedBacklog, Standing};
 pub use bootstrap::{BootstrapChecked, BootstrapOptions, check_bootstrap};
 pub use centinel_source::{Backlog, InputFile, InputOptions, Unit, Until};
 pub use detector::{Counters, Detector, Prepared};
+pub use facts::SourceFacts;
+pub use history_of::HistoryReader;
+pub(crate) use history_of::{bare, put_after, put_before};
 pub use horizon::{Horizons, TableHorizon};
 pub use limits::DetectorLimits;
 pub use messages::{
