@@ -1,6 +1,6 @@
 //! What detection writes is taken into the store by the console, too, so that it works where nobody else does it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -53,7 +53,7 @@ impl Drop for TakingIn {
     }
 }
 
-fn until(ended: &Receiver<()>, path: &PathBuf, file: &Path) {
+fn until(ended: &Receiver<()>, path: &Path, file: &Path) {
     let (mut store, mut said) = (None, None);
     loop {
         let wait = match take(&mut store, path, file) {
