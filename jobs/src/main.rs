@@ -10,6 +10,7 @@ mod catch_up;
 mod changes;
 mod check;
 mod config;
+mod console;
 mod detect;
 mod detection;
 mod drill;
@@ -90,6 +91,8 @@ enum Job {
     Breaker(breaker::BreakerArguments),
     /// Shows everything that happened to an order, or any entity, in every system, in one line of time
     Trace(trace::TraceArguments),
+    /// Serves pages for the people who act on findings
+    Console(console::ConsoleArguments),
     /// Tries a repair on a snapshot before it touches money, and records who approved it
     Repair(repair::RepairArguments),
     /// Checks, tests and explains rules
@@ -120,6 +123,7 @@ fn main() -> ExitCode {
         Job::Schedule(arguments) => schedule::run(&arguments),
         Job::Breaker(arguments) => breaker::run(&arguments),
         Job::Trace(arguments) => trace::run(&arguments),
+        Job::Console(arguments) => console::run(&arguments),
         Job::Repair(arguments) => repair::run(&arguments),
         Job::Rules(arguments) => rules::run(&arguments),
     }

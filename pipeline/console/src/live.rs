@@ -131,7 +131,7 @@ impl Following {
             self.waiting.push("sources");
         }
         self.seen = seen;
-        if self.looks % LOOKS_TO_BREAKER == 0 {
+        if self.looks.is_multiple_of(LOOKS_TO_BREAKER) {
             let breaker = match self.console.breaker.status(self.person.token()).await {
                 Ok(status) => hash(&(
                     status.trips,

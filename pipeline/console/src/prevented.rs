@@ -149,9 +149,10 @@ async fn ask(breaker: &Breaker, token: &str) -> Result<Prevented, BreakerProblem
                 prevented.whole = false;
                 break;
             }
+            let from = after.to_string();
             let query = [
                 ("cause", cause.as_str()),
-                ("after", &after.to_string()),
+                ("after", from.as_str()),
                 ("limit", "1000"),
             ];
             let holds: Holds = breaker.get(&address("/v1/holds", query), token).await?;

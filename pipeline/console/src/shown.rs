@@ -25,7 +25,7 @@ pub fn grouped(amount: &str) -> String {
         out.push('-');
     }
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -63,7 +63,7 @@ pub fn time(time: &str) -> Markup {
     let known = Timestamp::parse(time).is_ok() && time.len() >= 19 && time.is_ascii();
     html! {
         @match known {
-            true => time datetime=(time) { (time[..10]) " " (time[11..19]) },
+            true => time datetime=(time) { (&time[..10]) " " (&time[11..19]) },
             false => (time),
         }
     }

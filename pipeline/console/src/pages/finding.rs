@@ -73,7 +73,7 @@ async fn shown(console: &Console, person: &Person, id: &str, refused: Option<Ref
         Ok(Some((row, entries, before)))
     });
     let rules = tokio::time::timeout(PATIENCE, console.detection.rules());
-    let (found, rules) = futures::join!(asked, rules);
+    let (found, rules) = tokio::join!(asked, rules);
     let Some((row, entries, before)) = found? else {
         let why = text("There is no finding of this number.", "没有此编号的异常。");
         return Err(Problem::unknown(person.say(why)));

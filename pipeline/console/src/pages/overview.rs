@@ -81,7 +81,7 @@ async fn content(console: &Console, person: &Person) -> Result<Markup, Problem> 
     let wanted = over_time::Wanted::of(&person.visit.query, (console.surroundings.now)());
     let asked = wanted.clone();
     let findings = console.findings.read(move |store| of(store, &asked));
-    let (findings, status, prevented, sources, health) = futures::join!(
+    let (findings, status, prevented, sources, health) = tokio::join!(
         findings,
         console.breaker.status(person.token()),
         prevented(console, person.token()),

@@ -135,16 +135,20 @@ async fn what_is_no_act_is_refused() {
         .hidden("seen");
     for (fields, status) in [
         (
-            vec![("act", "resolve"), ("said", "  "), ("seen", &seen)],
+            vec![("act", "resolve"), ("said", "  "), ("seen", seen.as_str())],
             400,
         ),
         (
-            vec![("act", "destroy"), ("said", "x"), ("seen", &seen)],
+            vec![("act", "destroy"), ("said", "x"), ("seen", seen.as_str())],
             400,
         ),
         (vec![("act", "note"), ("said", "x"), ("seen", "one")], 422),
         (
-            vec![("act", "assign"), ("owner", "a\nb"), ("seen", &seen)],
+            vec![
+                ("act", "assign"),
+                ("owner", "a\nb"),
+                ("seen", seen.as_str()),
+            ],
             400,
         ),
     ] {

@@ -36,7 +36,7 @@ async fn every_page_is_guarded_and_kept_by_nobody() {
         "/",
         "/sign-in",
         "/findings",
-        &of,
+        of.as_str(),
         "/findings/none",
         "/findings/export.csv",
         "/findings/export.jsonl",

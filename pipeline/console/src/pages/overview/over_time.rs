@@ -220,10 +220,10 @@ fn choices(person: &Person, wanted: &Wanted) -> Markup {
     html! {
         div.switches {
             ul { @for (word, here, name) in by {
-                li { a href=(address("/", [("by", word), ("days", &days)])) aria-current=[here.then_some("true")] { (person.say(name)) } }
+                li { a href=(address("/", [("by", word), ("days", days.as_str())])) aria-current=[here.then_some("true")] { (person.say(name)) } }
             } }
             ul { @for span in SPANS {
-                li { a href=(address("/", [("by", kept), ("days", &span.to_string())])) aria-current=[(span == wanted.days).then_some("true")] {
+                li { a href=(address("/", [("by", kept), ("days", span.to_string().as_str())])) aria-current=[(span == wanted.days).then_some("true")] {
                     (span) " " (person.say(text("days", "天"))) } }
             } }
         }
