@@ -238,15 +238,15 @@ impl Breaker {
         self.get("/v1/status", token).await
     }
 
-    /// Entries of its audit log behind a sequence, at most 1,000.
+    /// The entries of its audit log that end before a sequence, at most 1,000, in their order.
     pub async fn audit(
         &self,
         token: &str,
-        after: u64,
+        before: u64,
         limit: usize,
     ) -> Result<Vec<AuditEntry>, BreakerProblem> {
         let audit: Audit = self
-            .get(&format!("/v1/audit?after={after}&limit={limit}"), token)
+            .get(&format!("/v1/audit?before={before}&limit={limit}"), token)
             .await?;
         Ok(audit.entries)
     }

@@ -12,15 +12,20 @@ mod guard;
 mod lanes;
 mod language;
 mod layout;
+mod live;
 mod mask;
 mod pages;
+mod prevented;
 mod problem;
 mod reports;
 mod role;
 mod routes;
+mod selection;
 mod session;
+mod shown;
 mod surroundings;
 mod visit;
+mod words;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,6 +37,7 @@ use tokio::sync::watch;
 use attempts::Attempts;
 use breaker::Breaker;
 use findings::Findings;
+use live::Live;
 use session::Sessions;
 
 pub use detection::{Asked, Detection, NoDetection, OverHttp};
@@ -103,6 +109,9 @@ pub struct Console {
     findings: Findings,
     breaker: Breaker,
     detection: Arc<dyn Detection>,
+    live: Live,
+    prevented: prevented::Kept,
+    ending: watch::Sender<bool>,
     traces: pages::trace::Kept,
 }
 
@@ -125,6 +134,9 @@ impl Console {
             sessions: Sessions::default(),
             attempts: Attempts::default(),
             detection,
+            live: Live::default(),
+            prevented: prevented::Kept::default(),
+            ending: watch::Sender::new(false),
             traces: pages::trace::Kept::default(),
         }))
     }
@@ -137,12 +149,18 @@ impl Console {
 pub async fn serve(
     listener: TcpListener,
     console: Arc<Console>,
-    ending: watch::Receiver<bool>,
+    mut ending: watch::Receiver<bool>,
 ) -> Result<(), ConsoleError> {
     let tls = console.settings.tls.as_ref().map(|(certificate, key)| {
         centinel_listen::acceptor(certificate, key, "[console.tls]").map_err(ConsoleError::Settings)
     });
-    let router = router(&console);
-    centinel_listen::listen(listener, tls.transpose()?, router, MOST_CONNECTIONS, ending).await;
+    let (router, tls) = (router(&console), tls.transpose()?);
+    let ended = ending.clone();
+    tokio::spawn(async move {
+        // Whoever would say so is gone: that is the end as well.
+        let _ = ending.wait_for(|ending| *ending).await;
+        console.ending.send_replace(true);
+    });
+    centinel_listen::listen(listener, tls, router, MOST_CONNECTIONS, ended).await;
     Ok(())
 }

@@ -4,6 +4,23 @@ use std::borrow::Cow;
 
 use centinel_model::Timestamp;
 
+/// A value as it is read, with marks in the place of what would steer the display: control characters, those that turn the
+/// direction of writing, those that are not seen.
+pub fn visible(value: &str) -> Cow<'_, str> {
+    let steers = |character: char| match character {
+        '\n' | '\t' => false,
+        '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' => true,
+        other => other.is_control(),
+    };
+    match value.contains(steers) {
+        true => Cow::Owned(value.replace(steers, "\u{fffd}")),
+        false => Cow::Borrowed(value),
+    }
+}
+
 /// An identifier or a name: its first and its last two characters, if it has more than four.
 pub fn masked(value: &str) -> String {
     let count = value.chars().count();
@@ -17,9 +34,9 @@ pub fn masked(value: &str) -> String {
         .collect()
 }
 
-/// A value of evidence by its column: amounts, times and words of state stay, all else may name somebody.
-pub fn masked_column<'a>(column: &str, value: &'a str) -> Cow<'a, str> {
-    const OF_MONEY: [&str; 13] = [
+/// Whether a column of this name holds amounts.
+pub fn is_of_money(column: &str) -> bool {
+    const WORDS: [&str; 13] = [
         "amount",
         "fee",
         "total",
@@ -34,9 +51,21 @@ pub fn masked_column<'a>(column: &str, value: &'a str) -> Cow<'a, str> {
         "difference",
         "expected",
     ];
-    const OF_STATE: [&str; 6] = ["status", "state", "currency", "kind", "type", "count"];
     let column = column.to_ascii_lowercase();
-    let has = |words: &[&str]| words.iter().any(|word| column.contains(word));
+    // When something was paid, and to whom, is no amount.
+    let other = ["_at", "_to", "_no", "_id", "_by"]
+        .iter()
+        .any(|ending| column.ends_with(ending));
+    !other && WORDS.iter().any(|word| column.contains(word))
+}
+
+/// A value of evidence by its column: amounts, times and words of state stay, all else may name somebody.
+pub fn masked_column<'a>(column: &str, value: &'a str) -> Cow<'a, str> {
+    const OF_STATE: [&str; 6] = ["status", "state", "currency", "kind", "type", "count"];
+    let is_of_state = || {
+        let column = column.to_ascii_lowercase();
+        OF_STATE.iter().any(|word| column.contains(word))
+    };
     let is_number = || {
         value.len() <= 40
             && value
@@ -49,8 +78,8 @@ pub fn masked_column<'a>(column: &str, value: &'a str) -> Cow<'a, str> {
                 .bytes()
                 .all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
     };
-    let stays = (has(&OF_MONEY) && is_number())
-        || (has(&OF_STATE) && (is_word() || value.len() <= 3))
+    let stays = (is_of_money(column) && is_number())
+        || (is_of_state() && (is_word() || value.len() <= 3))
         || Timestamp::parse(value).is_ok();
     match stays {
         true => Cow::Borrowed(value),
@@ -115,6 +144,15 @@ mod tests {
         ] {
             assert_eq!(masked_column(column, value), expected, "{column}");
         }
+    }
+
+    #[test]
+    fn nothing_steers_the_display() {
+        assert_eq!(
+            visible("a\u{1b}[2Jb\u{202e}c\u{200b}\r\nd"),
+            "a\u{fffd}[2Jb\u{fffd}c\u{fffd}\u{fffd}\nd"
+        );
+        assert!(matches!(visible("订单 1 <b>\t"), Cow::Borrowed(_)));
     }
 
     #[test]

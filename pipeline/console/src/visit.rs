@@ -178,24 +178,24 @@ impl Person {
     /// An identifier or a name, as they may see it.
     pub fn masked<'a>(&self, value: &'a str) -> Cow<'a, str> {
         match self.may(Needs::Plain) {
-            true => Cow::Borrowed(value),
-            false => Cow::Owned(mask::masked(value)),
+            true => mask::visible(value),
+            false => shown(mask::masked(value)),
         }
     }
 
     /// A value of a column, as they may see it.
     pub fn masked_column<'a>(&self, column: &str, value: &'a str) -> Cow<'a, str> {
         match self.may(Needs::Plain) {
-            true => Cow::Borrowed(value),
-            false => mask::masked_column(column, value),
+            true => mask::visible(value),
+            false => shown(mask::masked_column(column, value).into_owned()),
         }
     }
 
     /// What somebody wrote, as they may see it.
     pub fn masked_text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match self.may(Needs::Plain) {
-            true => Cow::Borrowed(text),
-            false => Cow::Owned(mask::masked_text(text)),
+            true => mask::visible(text),
+            false => shown(mask::masked_text(text)),
         }
     }
 
@@ -208,6 +208,10 @@ impl Person {
     pub fn page(&self, title: &str, body: &Markup) -> Response {
         layout::page(&self.visit, title, body)
     }
+}
+
+fn shown(masked: String) -> Cow<'static, str> {
+    Cow::Owned(mask::visible(&masked).into_owned())
 }
 
 /// What the guard let in.
