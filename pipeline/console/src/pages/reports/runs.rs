@@ -11,7 +11,8 @@ use super::{plans, read, span};
 use crate::Console;
 use crate::language::{Text, text};
 use crate::problem::{Answered, Problem};
-use crate::reports::{DrillLine, Ended, Outcome, Run, RunResult, Scheduled, find, has_page, page, scheduled,
+use crate::reports::{
+    DrillLine, Ended, Outcome, Run, RunResult, Scheduled, find, has_page, page, scheduled,
 };
 use crate::role::Needs;
 use crate::visit::{Person, part};
