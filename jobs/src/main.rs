@@ -9,6 +9,7 @@ mod catch_up;
 mod changes;
 mod check;
 mod config;
+mod console;
 mod detect;
 mod detection;
 mod drill;
@@ -69,6 +70,8 @@ enum Job {
     Schedule(schedule::ScheduleArguments),
     /// Serves the fund circuit breaker, makes its first admin, verifies its audit log
     Breaker(breaker::BreakerArguments),
+    /// Serves pages for the people who act on findings
+    Console(console::ConsoleArguments),
     /// Tries a repair on a snapshot before it touches money, and records who approved it
     Repair(repair::RepairArguments),
     /// Checks, tests and explains rules
@@ -91,6 +94,7 @@ fn main() -> ExitCode {
         Job::Findings(arguments) => findings::run(&arguments),
         Job::Schedule(arguments) => schedule::run(&arguments),
         Job::Breaker(arguments) => breaker::run(&arguments),
+        Job::Console(arguments) => console::run(&arguments),
         Job::Repair(arguments) => repair::run(&arguments),
         Job::Rules(arguments) => rules::run(&arguments),
     }

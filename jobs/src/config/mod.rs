@@ -9,6 +9,7 @@ mod audits;
 mod binlog;
 mod bootstrap;
 mod breaker;
+mod console;
 mod drills;
 mod form;
 mod interface;
@@ -66,6 +67,29 @@ pub struct Config {
     pub breaker_report: Option<BreakerReportConfig>,
     /// Where a running detection is asked.
     pub interface: Option<InterfaceConfig>,
+    /// The pages for people.
+    pub console: Option<ConsoleConfig>,
+}
+
+/// The pages for people, and whom they ask.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConsoleConfig {
+    /// The line at which `[console]` begins.
+    pub line: usize,
+    /// The address that it listens on.
+    pub listen: std::net::SocketAddr,
+    /// Where browsers reach it, where that is not its own address.
+    pub origin: Option<String>,
+    /// Where the breaker is, without a slash at the end.
+    pub breaker: String,
+    /// Certificates (PEM) to trust besides the system's.
+    pub ca: Option<PathBuf>,
+    /// Where a running detection is, its token, and certificates to trust there.
+    pub interface: Option<(String, Secret, Option<PathBuf>)>,
+    /// Folders of reports beside those of the file's own audits and drills.
+    pub reports: Vec<PathBuf>,
+    /// Certificate chain and key, both PEM.
+    pub tls: Option<(PathBuf, PathBuf)>,
 }
 
 /// Where a running detection is asked.
@@ -552,6 +576,8 @@ impl Config {
         }
         secrets.extend(self.breaker_report.iter().map(|report| &report.key));
         secrets.extend(self.interface.iter().map(|interface| &interface.token));
+        let console = self.console.iter().flat_map(|console| &console.interface);
+        secrets.extend(console.map(|(_, token, _)| token));
         secrets
     }
 }

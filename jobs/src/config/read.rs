@@ -12,7 +12,7 @@ use super::form::{Fields, Form, Node};
 use super::problem::{Problem, shorten};
 use super::{
     BreakerConfig, Config, DetectionConfig, FORM, FileConfig, MAX_FILE_BYTES, Source, SourceConfig,
-    archive, audits, binlog, bootstrap, breaker, drills, interface, kafka,
+    archive, audits, binlog, bootstrap, breaker, console, drills, interface, kafka,
 };
 
 /// As many as schemas may name.
@@ -134,6 +134,7 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
         "breaker_report",
         "drills",
         "interface",
+        "console",
     ];
     stated_form(form, &mut fields)?;
     form.only(&mut fields, &known);
@@ -143,8 +144,9 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
     };
     let schemas = folder(form, "schemas", Some("schemas"));
     let rules = folder(form, "rules", Some("sql-rules"));
-    // Who only audits or drills, or only serves the breaker, reads no source and keeps no state.
-    let others = fields.has("audits") || fields.has("drills") || fields.has("breaker");
+    // Who only audits or drills, or only serves the breaker or pages, reads no source and keeps no state.
+    let others = ["audits", "drills", "breaker", "console"];
+    let others = others.iter().any(|name| fields.has(name));
     let no_detection = others && !fields.has("sources");
     let state = match no_detection && !fields.has("state") {
         true => Some(form.beside("state")),
@@ -191,6 +193,9 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
         .and_then(|node| breaker::read_report(form, node));
     let interface = fields.take("interface");
     let interface = interface.and_then(|node| interface::read(form, node));
+    let console = fields.take("console");
+    let console =
+        console.and_then(|node| console::read(form, node, breaker.as_ref(), interface.as_ref()));
     Some(Config {
         file: form.file().to_owned(),
         schemas: schemas?,
@@ -206,6 +211,7 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
         breaker,
         breaker_report,
         interface,
+        console,
     })
 }
 

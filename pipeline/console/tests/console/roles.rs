@@ -23,6 +23,34 @@ pub const MAY: &[(&str, &str)] = &[
     ("POST /findings/{id}/acts", "operator approver"),
     ("GET /log", ALL),
     ("GET /log/breaker", ALL),
+    ("GET /trace", ALL),
+    ("GET /trace/{entity}/{key}", ALL),
+    ("GET /breaker", ALL),
+    ("GET /breaker/trips/new", "operator approver"),
+    ("POST /breaker/trips", "operator approver"),
+    ("GET /breaker/trips/{id}", ALL),
+    ("POST /breaker/trips/{id}/confirm", "approver"),
+    ("POST /breaker/trips/{id}/decline", "approver"),
+    ("GET /breaker/holds", ALL),
+    ("GET /breaker/releases", ALL),
+    ("POST /breaker/releases", "operator approver"),
+    ("GET /breaker/releases/{id}", ALL),
+    ("POST /breaker/releases/{id}/confirm", "approver"),
+    ("POST /breaker/releases/{id}/decline", "approver"),
+    ("GET /rules", ALL),
+    ("GET /rules/{id}", ALL),
+    ("GET /audits", ALL),
+    ("GET /audits/{name}", ALL),
+    ("GET /audits/{name}/{run}", ALL),
+    (
+        "GET /audits/{name}/{run}/report.html",
+        "operator approver admin",
+    ),
+    ("GET /repairs/{file}", ALL),
+    ("GET /sources", ALL),
+    ("GET /quarantine", ALL),
+    ("GET /quarantine/{number}", ALL),
+    ("POST /quarantine/{number}", "operator approver"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,7 +89,9 @@ async fn every_route_lets_in_whom_it_may_and_nobody_else() {
                 .replace("{id}", &id("r", "E1"))
                 .replace("{entity}/{key}", "order/E1")
                 .replace("{number}", "1")
-                .replace("{name}", "nothing");
+                .replace("{name}", "nothing")
+                .replace("{run}", "r1")
+                .replace("{file}", "plan.json");
             let fields = [
                 ("csrf", csrf.as_str()),
                 ("act", "note"),
