@@ -13,7 +13,7 @@ use crate::language::text;
 use crate::problem::Answered;
 use crate::role::Needs;
 use crate::routes::{Route, look};
-use crate::visit::{Person, address};
+use crate::visit::Person;
 
 pub const ROUTES: &[Route] = &[look("/sources", Needs::Look, || get(sources))];
 
@@ -88,7 +88,7 @@ fn table(person: &Person, sources: &[SourceStatus], now: Timestamp) -> Markup {
                         } }
                         td.number { @if let Some(lag) = source.progress.as_deref().and_then(|progress| lag(progress, now)) { (lag) } @else { "–" } }
                         td.number { (source.changes) }
-                        td.number { @if source.quarantined > 0 { a href=(address("/quarantine", [])) { (source.quarantined) } } @else { "0" } }
+                        td.number { @if source.quarantined > 0 { a href="/quarantine" { (source.quarantined) } } @else { "0" } }
                         td { (source.tables.join(", ")) }
                         td { @for position in &source.positions { code { (person.masked_text(position)) } br; } }
                     }

@@ -107,6 +107,11 @@ pub fn page(folder: &Path, run: &str) -> io::Result<Vec<u8>> {
     lines::whole(&folder.join(run).join("report.html"), MOST_PAGE)
 }
 
+/// Whether a run left a page.
+pub fn has_page(folder: &Path, run: &str) -> bool {
+    is_name(run) && folder.join(run).join("report.html").is_file()
+}
+
 /// Whether a text can name a run or a plan's file: one segment of a path, and not one that leads elsewhere.
 fn is_name(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);

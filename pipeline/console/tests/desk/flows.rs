@@ -145,7 +145,7 @@ async fn the_second_person_is_another_one_and_the_refusal_is_shown() {
     let at = asked.to().to_owned();
     let own = anna.act(&at, &format!("{at}/confirm"), &[]).await;
     assert_eq!(own.status, 403);
-    says(&own, "another person");
+    says(&own, "a second person is needed");
     let declined = bert
         .act(
             &at,
@@ -258,7 +258,7 @@ async fn a_record_is_read_after_all_or_left_out() {
             olga.act("/quarantine/2", "/quarantine/2", &fields)
                 .await
                 .status,
-            403
+            400
         );
     }
 }

@@ -25,7 +25,7 @@ fn verdict(word: &str) -> (Text, &'static str) {
 
 /// All plans.
 pub async fn listed(console: &Console, person: &Person) -> Result<Markup, Problem> {
-    let (plans, more) = read(console, |folders| reports::plans(folders)).await?;
+    let (plans, more) = read(console, reports::plans).await?;
     Ok(html! {
         @if plans.is_empty() { p.empty { (person.say(text("There are none.", "没有方案。"))) } } @else {
             div.scroll role="region" tabindex="0" aria-label=(person.say(text("Repair plans", "修复方案"))) {
@@ -112,7 +112,7 @@ fn said(person: &Person, run: &DryRun) -> Markup {
     let (told, class) = verdict(&run.verdict);
     let violations = &run.violations;
     html! {
-        section.card class=(class) aria-labelledby="verdict" {
+        section.card.(class) aria-labelledby="verdict" {
             h2 #verdict { (person.say(text("Dry run", "试运行"))) ": " (person.say(told)) }
             @if !run.reasons.is_empty() { ul { @for reason in run.reasons.iter().take(MOST_SHOWN) { li { (person.masked_text(reason)) } } } }
             @if let Some(as_of) = &run.as_of { p.hint { (person.say(text("As of", "截至"))) " " time datetime=(as_of) { (as_of) } } }

@@ -11,7 +11,9 @@ use super::{plans, read, span};
 use crate::Console;
 use crate::language::{Text, text};
 use crate::problem::{Answered, Problem};
-use crate::reports::{DrillLine, Ended, Outcome, Run, RunResult, Scheduled, find, page, scheduled};
+use crate::reports::{
+    DrillLine, Ended, Outcome, Run, RunResult, Scheduled, find, has_page, page, scheduled,
+};
 use crate::role::Needs;
 use crate::visit::{Person, part};
 
@@ -43,7 +45,7 @@ fn status(ended: &Ended) -> (Text, &'static str) {
 }
 
 pub async fn list(State(console): State<Arc<Console>>, person: Person) -> Answered {
-    let all = read(&console, |folders| scheduled(folders)).await?;
+    let all = read(&console, scheduled).await?;
     let (drills, audits): (Vec<_>, Vec<_>) = all.iter().partition(|one| one.is_drill());
     let plans = plans::listed(&console, &person).await?;
     let body = html! {
@@ -178,7 +180,7 @@ pub async fn run(
     let unknown = || Problem::unknown("there is no such run");
     let known = one.history.run(&run).ok_or_else(unknown)?;
     let (folder, wanted) = (one.folder.clone(), run.clone());
-    let has_report = read(&console, move |_| Ok(page(&folder, &wanted).is_ok())).await?;
+    let has_report = read(&console, move |_| Ok(has_page(&folder, &wanted))).await?;
     let drill = known.ended.as_ref().and_then(|ended| ended.drill.as_ref());
     let drill = match drill.map(|figures| figures.drill.clone()) {
         Some(id) => {

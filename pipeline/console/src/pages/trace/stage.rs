@@ -27,7 +27,7 @@ pub fn stage(person: &Person, trace: &Trace, at: u32) -> Markup {
 
 fn happened(person: &Person, step: &Step) -> Markup {
     html! {
-        section.card class=(words::kind(step)) aria-labelledby="happened" {
+        section.card.(words::kind(step)) aria-labelledby="happened" {
             h2 #happened {
                 (person.say(text("Stage", "阶段"))) " " (step.stage) ": "
                 (words::lane(person, &step.lane)) ", " (words::short(person, step))
