@@ -192,6 +192,7 @@ impl DetectArguments {
             options: plan.options,
             reload: (self.until() == Until::Stopped).then_some(watched),
             in_force: Default::default(),
+            quarantine: Default::default(),
         };
         let mut outlet: Box<dyn Outlet> = match &plan.out {
             Some(path) => Box::new(LineFile::open(path).map_err(|error| {
@@ -385,8 +386,11 @@ impl DetectArguments {
     }
 }
 
-/// Begins the log of the self-check.
-fn synthetic_orders(state: &Path) -> Result<Log, Status> {
+/// The log of synthetic orders of a state that checks itself.
+///
+/// # Errors
+/// When it cannot be written; the reason was told.
+pub fn synthetic_orders(state: &Path) -> Result<Log, Status> {
     Log::begin(state, wall_clock()).map_err(|error| {
         complain(format_args!("error: the self-check cannot begin: {error}"));
         Status::CouldNotJudge
@@ -495,6 +499,13 @@ fn summarise(detector: &Detector, report: &RunReport) {
         counted(counters.messages, "message", "messages"),
         counted(detector.holes(), "record", "records"),
     ));
+    let waiting = detector.waiting_holes();
+    if waiting > 0 {
+        complain(format_args!(
+            "  {} in quarantine: see `centinel quarantine list`, then accept or redrive",
+            counted(waiting, "record waits", "records wait")
+        ));
+    }
     for (rule, open) in real(detector) {
         if open.confirmed + open.undetermined > 0 {
             complain(format_args!(
@@ -560,7 +571,7 @@ fn status(detector: &Detector, rules: &[Arc<Rule>], fail_on: Severity) -> ExitCo
         .any(|open| open.undetermined > 0 || (detector.at_the_end() && open.suspected > 0));
     // What depends on a source that has never said how far it stands could not be judged.
     let silent = !detector.silent_sources().is_empty();
-    let could_not_judge = detector.holes() > 0 || unsure || silent;
+    let could_not_judge = detector.waiting_holes() > 0 || unsure || silent;
     let broken = rules
         .iter()
         .filter(|rule| open.get(&rule.id).is_some_and(|open| open.confirmed > 0));

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use centinel_catalog::Catalog;
 use centinel_engine::EngineError;
 use centinel_engine::detect::{
-    Detector, DetectorLimits, Inputs, RunOptions, RunReport, Surroundings, run_on,
+    Detector, DetectorLimits, Inputs, Quarantine, RunOptions, RunReport, Surroundings, run_on,
 };
 use centinel_model::{Position, Positions};
 use centinel_outlet::{Message, Outlet};
@@ -42,6 +42,8 @@ pub struct Detection {
     pub reload: Option<Watched>,
     /// Shows the rules and schemas in force to those who stand beside.
     pub in_force: InForce,
+    /// By which people settle records that could not be read, while it runs.
+    pub quarantine: Quarantine,
 }
 
 /// A run that has ended.
@@ -195,7 +197,9 @@ impl Detection {
             ..DetectorLimits::default()
         };
         let (catalog, rules) = loaded;
-        Detector::new(Arc::clone(catalog), rules, Arc::clone(store), limits)
+        let mut detector = Detector::new(Arc::clone(catalog), rules, Arc::clone(store), limits)?;
+        detector.answer(&self.quarantine);
+        Ok(detector)
     }
 }
 

@@ -69,11 +69,12 @@ impl FindingsReport {
                 reason: finding.hint.unwrap_or_else(|| "undetermined".into()),
             })
             .collect();
-        if detector.holes() > 0 {
+        let waiting = detector.waiting_holes();
+        if waiting > 0 {
             could_not_judge.push(CouldNotJudge {
                 rule: None,
                 entity_key: None,
-                reason: format!("{} records could not be read", detector.holes()),
+                reason: format!("{waiting} records could not be read"),
             });
         }
         Report {

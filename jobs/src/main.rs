@@ -10,6 +10,7 @@ mod catch_up;
 mod changes;
 mod check;
 mod config;
+mod console;
 mod detect;
 mod detection;
 mod drill;
@@ -27,6 +28,8 @@ mod log;
 mod observing;
 mod plan;
 mod printer;
+mod quarantine;
+mod query;
 mod reload;
 mod repair;
 mod rules;
@@ -77,6 +80,10 @@ enum Job {
     Findings(findings::FindingsArguments),
     /// Shows how the channels do by which people are told of findings, and sends a test through one
     Alerts(alerts::AlertsArguments),
+    /// Asks in SQL about findings, trips, audits, the current state and the archive; only reads
+    Query(query::QueryArguments),
+    /// Lists records that could not be read, and ends what they put in doubt: accepts them, or reads them again
+    Quarantine(quarantine::QuarantineArguments),
     /// Runs the audits and drills that the configuration file declares when they are due, and keeps their reports and
     /// history
     Schedule(schedule::ScheduleArguments),
@@ -84,6 +91,8 @@ enum Job {
     Breaker(breaker::BreakerArguments),
     /// Shows everything that happened to an order, or any entity, in every system, in one line of time
     Trace(trace::TraceArguments),
+    /// Serves pages for the people who act on findings
+    Console(console::ConsoleArguments),
     /// Tries a repair on a snapshot before it touches money, and records who approved it
     Repair(repair::RepairArguments),
     /// Checks, tests and explains rules
@@ -109,9 +118,12 @@ fn main() -> ExitCode {
         Job::Drill(arguments) => drill::run(&arguments),
         Job::Findings(arguments) => findings::run(&arguments),
         Job::Alerts(arguments) => alerts::run(&arguments),
+        Job::Query(arguments) => query::run(&arguments),
+        Job::Quarantine(arguments) => quarantine::run(&arguments),
         Job::Schedule(arguments) => schedule::run(&arguments),
         Job::Breaker(arguments) => breaker::run(&arguments),
         Job::Trace(arguments) => trace::run(&arguments),
+        Job::Console(arguments) => console::run(&arguments),
         Job::Repair(arguments) => repair::run(&arguments),
         Job::Rules(arguments) => rules::run(&arguments),
     }

@@ -311,6 +311,7 @@ fn links_between_pages_lead_somewhere() {
         "jobs/README.md",
         "jobs/REPAIR.md",
         "jobs/monitoring/README.md",
+        "jobs/QUERY.md",
     ];
     for page in pages {
         let text = read(page);

@@ -10,6 +10,7 @@ mod audits;
 mod binlog;
 mod bootstrap;
 mod breaker;
+mod console;
 mod drills;
 mod form;
 mod interface;
@@ -71,6 +72,29 @@ pub struct Config {
     pub self_check: Option<SelfCheckConfig>,
     /// Where a running detection is asked.
     pub interface: Option<InterfaceConfig>,
+    /// The pages for people.
+    pub console: Option<ConsoleConfig>,
+}
+
+/// The pages for people, and whom they ask.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConsoleConfig {
+    /// The line at which `[console]` begins.
+    pub line: usize,
+    /// The address that it listens on.
+    pub listen: std::net::SocketAddr,
+    /// Where browsers reach it, where that is not its own address.
+    pub origin: Option<String>,
+    /// Where the breaker is, without a slash at the end.
+    pub breaker: String,
+    /// Certificates (PEM) to trust besides the system's.
+    pub ca: Option<PathBuf>,
+    /// Where a running detection is, its token, and certificates to trust there.
+    pub interface: Option<(String, Secret, Option<PathBuf>)>,
+    /// Folders of reports beside those of the file's own audits and drills.
+    pub reports: Vec<PathBuf>,
+    /// Certificate chain and key, both PEM.
+    pub tls: Option<(PathBuf, PathBuf)>,
 }
 
 /// Who is told what is found.
@@ -575,6 +599,8 @@ impl Config {
         }
         secrets.extend(self.breaker_report.iter().map(|report| &report.key));
         secrets.extend(self.interface.iter().map(|interface| &interface.token));
+        let console = self.console.iter().flat_map(|console| &console.interface);
+        secrets.extend(console.map(|(_, token, _)| token));
         secrets
     }
 }

@@ -12,7 +12,7 @@ use super::form::{Fields, Form, Node};
 use super::problem::{Problem, shorten};
 use super::{
     BreakerConfig, Config, DetectionConfig, FORM, FileConfig, MAX_FILE_BYTES, Source, SourceConfig,
-    alerts, archive, audits, binlog, bootstrap, breaker, drills, interface, kafka,
+    alerts, archive, audits, binlog, bootstrap, breaker, console, drills, interface, kafka,
 };
 
 /// As many as schemas may name.
@@ -136,6 +136,7 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
         "alerts",
         "self_check",
         "interface",
+        "console",
     ];
     stated_form(form, &mut fields)?;
     form.only(&mut fields, &known);
@@ -145,8 +146,9 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
     };
     let schemas = folder(form, "schemas", Some("schemas"));
     let rules = folder(form, "rules", Some("sql-rules"));
-    // Who only audits or drills, or only serves the breaker, reads no source and keeps no state.
-    let others = fields.has("audits") || fields.has("drills") || fields.has("breaker");
+    // Who only audits or drills, or only serves the breaker or pages, reads no source and keeps no state.
+    let others = ["audits", "drills", "breaker", "console"];
+    let others = others.iter().any(|name| fields.has(name));
     let no_detection = others && !fields.has("sources");
     let state = match no_detection && !fields.has("state") {
         true => Some(form.beside("state")),
@@ -198,6 +200,9 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
     let self_check = self_check.and_then(|node| alerts::read_self_check(form, node));
     let interface = fields.take("interface");
     let interface = interface.and_then(|node| interface::read(form, node));
+    let console = fields.take("console");
+    let console =
+        console.and_then(|node| console::read(form, node, breaker.as_ref(), interface.as_ref()));
     Some(Config {
         file: form.file().to_owned(),
         schemas: schemas?,
@@ -215,6 +220,7 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
         alerts,
         self_check,
         interface,
+        console,
     })
 }
 

@@ -9,7 +9,6 @@ use centinel_engine::detect::{Detector, HistoryReader, InputOptions, SourceFacts
 use centinel_interface::{Problem, RuleStatus, SourceStatus};
 use centinel_model::{Position, Timestamp};
 use centinel_rules::{Rule, Spent};
-use centinel_state::Store;
 use centinel_trace::History;
 
 /// Shared with the thread of detection.
@@ -22,7 +21,6 @@ pub struct Facts {
 /// What was left last.
 struct Shown {
     catalog: Arc<Catalog>,
-    store: Arc<dyn Store>,
     reader: Arc<HistoryReader>,
     sources: Vec<SourceStatus>,
     rules: Vec<Arc<Rule>>,
@@ -68,7 +66,6 @@ impl Facts {
         };
         let shown = Shown {
             catalog: Arc::clone(detector.catalog()),
-            store: Arc::clone(detector.store()),
             reader,
             sources: self.sources_of(detector, &counted),
             said: said(detector, &rules, &counted),
@@ -96,7 +93,7 @@ impl Facts {
                     tables: tables_of(catalog, name),
                     positions: self.positions_of(detector, name),
                     changes: counted.changes.get(name).copied().unwrap_or(0) + changes,
-                    quarantined: 0,
+                    quarantined: detector.waiting_holes_of(name),
                 },
             )
             .collect();
@@ -131,14 +128,6 @@ impl Facts {
         shown
             .as_ref()
             .map_or(Vec::new(), |shown| shown.said.clone())
-    }
-
-    /// The schemas in force and the state under their numbers; an error before the first commit.
-    pub fn state(&self) -> Result<(Arc<Catalog>, Arc<dyn Store>), Problem> {
-        let shown = self.lock();
-        let shown = shown.as_ref();
-        let state = shown.map(|shown| (Arc::clone(&shown.catalog), Arc::clone(&shown.store)));
-        state.ok_or_else(|| Problem::Unavailable(NOT_YET.into()))
     }
 
     /// What state has of one entity.

@@ -55,7 +55,6 @@ pub struct Settings {
 /// The interface beside a run. It ends with [`Interface::end`].
 pub struct Interface {
     looking: Arc<Looking>,
-    address: SocketAddr,
     ending: watch::Sender<bool>,
     thread: JoinHandle<()>,
 }
@@ -189,15 +188,9 @@ impl Interface {
         ));
         Ok(Interface {
             looking,
-            address,
             ending,
             thread,
         })
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
     }
 
     /// What is shown of the run.
@@ -246,14 +239,14 @@ impl Inside for Looking {
         below: Option<u64>,
         most: usize,
     ) -> Result<Vec<QuarantinedRecord>, Problem> {
-        self.quarantine.list(&self.facts, below, most)
+        self.quarantine.list(below, most)
     }
 
     fn quarantined(&self, number: u64) -> Result<QuarantinedBytes, Problem> {
-        self.quarantine.bytes(&self.facts, number)
+        self.quarantine.bytes(number)
     }
 
     fn settle(&self, number: u64, settle: &Settle) -> Result<QuarantinedRecord, Problem> {
-        self.quarantine.settle(&self.facts, number, settle)
+        self.quarantine.settle(number, settle)
     }
 }

@@ -10,11 +10,12 @@ use centinel_engine::archive::{ArchivePlace, history_in_archive};
 use centinel_engine::detect::HistoryReader;
 use centinel_findings::Store as Findings;
 use centinel_interface::ClientError;
+use centinel_rules::{Rule, Status as Trust};
 use centinel_state::{FileStore, StateError, Store};
 use centinel_trace::{BreakerEntry, FindingEntry, History};
 
 use super::breaker;
-use crate::audit::{environment, wanted};
+use crate::audit::environment;
 use crate::check::refuse;
 use crate::config::{Config, InterfaceConfig};
 use crate::exit::Status;
@@ -163,7 +164,8 @@ impl Places<'_> {
     ) -> Result<Result<Option<History>, EngineError>, Status> {
         let rules = centinel_rules::load(&self.folders.rules, &self.catalog)
             .map_err(|mistakes| crate::folders::refuse(&mistakes))?;
-        let rules = wanted(&rules.rules, &[]);
+        let judged = |rule: &&Arc<Rule>| rule.status != Trust::Draft && rule.detection().is_ok();
+        let rules: Vec<Arc<Rule>> = rules.rules.iter().filter(judged).cloned().collect();
         let reader = HistoryReader::open(Arc::clone(&self.catalog), &rules, store);
         Ok(reader.and_then(|reader| reader.read(entity, key)))
     }

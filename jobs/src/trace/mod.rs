@@ -29,7 +29,7 @@ const NOTHING_KNOWN: u8 = 1;
 #[derive(Args, Debug)]
 pub struct TraceArguments {
     /// The entity's key: an order's number
-    #[arg(value_name = "ORDER", allow_hyphen_values = true)]
+    #[arg(value_name = "ORDER")]
     key: String,
     /// Which entity it is, as the schemas call it
     #[arg(long, value_name = "NAME", default_value = "order")]

@@ -112,6 +112,7 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/v1/sessions", Needs::ANYONE, || {
         post(people::sign_in)
     }),
+    route("GET", "/v1/sessions", VIEWER, || get(people::session)),
     route("DELETE", "/v1/sessions", VIEWER, || {
         delete(people::sign_out)
     }),

@@ -314,6 +314,52 @@ pub fn create_key(
     Ok(format!("cbk.{id}.{secret}"))
 }
 
+/// Makes an account of a store that no service uses, for a program that starts a breaker of its own, or gives it this
+/// role and a new password. Returns the password, which stands nowhere else.
+pub fn renew_account(config: &Config, name: &str, role: Role) -> Result<String, ServeError> {
+    let _owned = own(&config.store)?;
+    let name = Name::new(name).map_err(|error| ServeError::Start(error.to_string()))?;
+    let password = directory::random(12).map_err(|why| ServeError::Start(why.into()))?;
+    let account = Account {
+        name,
+        role,
+        password: directory::hash_password(&password).map_err(ServeError::Start)?,
+        disabled: false,
+    };
+    let mut store = sqlite(config)()?;
+    let known = store
+        .load()?
+        .into_iter()
+        .any(|record| matches!(record, Record::Account(known) if known.name == account.name));
+    let mut head = store.head()?;
+    let entry = head.chain(&audit::Body {
+        at: audit::at(Clock::after(None).both().wall),
+        by: centinel_breaker::ITSELF.into(),
+        act: if known {
+            "account.change"
+        } else {
+            "account.create"
+        }
+        .into(),
+        about: json!({"name": account.name, "role": account.role, "password": true}),
+        changes: vec![],
+    })?;
+    let commit = Commit {
+        records: vec![Record::Account(account)],
+        entries: vec![entry],
+    };
+    store.commit(&commit)?;
+    Ok(password)
+}
+
+/// So many random bytes as text, for a secret of a program that starts a breaker of its own.
+///
+/// # Errors
+/// When the system gives none.
+pub fn random_text(bytes: usize) -> Result<String, &'static str> {
+    directory::random(bytes)
+}
+
 /// Verifies the audit log of a store, running or not.
 pub fn verify_log(path: &Path, noted: Option<&Head>) -> Result<Verified, ServeError> {
     if !path.exists() {

@@ -9,6 +9,7 @@ mod shown;
 pub mod archive;
 pub mod audit;
 pub mod detect;
+pub mod query;
 pub mod repair;
 
 pub use error::EngineError;

@@ -15,6 +15,8 @@ const MOST_KEPT: usize = 1 << 20;
 pub enum LineKind {
     /// `centinel/hole/1`.
     Hole,
+    /// `centinel/settled/1`.
+    Settled,
     /// `centinel/note/1`.
     Note,
     /// `centinel/source/1`.
@@ -31,6 +33,7 @@ impl LineKind {
     fn as_str(self) -> &'static str {
         match self {
             LineKind::Hole => "hole",
+            LineKind::Settled => "settled",
             LineKind::Note => "note",
             LineKind::Source => "source",
             LineKind::Plan => "plan",

@@ -11,6 +11,7 @@ const HOLE_SCHEMA: &str = "centinel/hole/1";
 const NOTE_SCHEMA: &str = "centinel/note/1";
 const SOURCE_SCHEMA: &str = "centinel/source/1";
 const PLAN_SCHEMA: &str = "centinel/plan/1";
+const SETTLED_SCHEMA: &str = "centinel/settled/1";
 
 /// Longer names are none of detection's.
 const LONGEST_NAME: usize = 1_000;
@@ -22,6 +23,8 @@ pub(crate) enum Message {
     },
     /// By its number.
     Hole(u64),
+    /// What became of such a record, by its number.
+    Settled(u64),
     /// By table and message.
     Note(String),
     /// By its source.
@@ -79,6 +82,10 @@ pub(crate) fn read(line: &str) -> Result<Message, String> {
         HOLE_SCHEMA => Ok(Message::Hole(number(
             "number",
             form::<Hole>(line, "a hole")?.number,
+        )?)),
+        SETTLED_SCHEMA => Ok(Message::Settled(number(
+            "number",
+            form::<Hole>(line, "what became of a hole")?.number,
         )?)),
         NOTE_SCHEMA => {
             let Note { table, message } = form(line, "a note")?;

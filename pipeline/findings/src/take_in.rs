@@ -172,6 +172,7 @@ impl Taking<'_> {
                 return self.finding(at, text, &finding, &told);
             }
             Ok(Message::Hole(number)) => (LineKind::Hole, number.to_string()),
+            Ok(Message::Settled(number)) => (LineKind::Settled, number.to_string()),
             Ok(Message::Note(name)) => (LineKind::Note, name),
             Ok(Message::Plan(name)) => (LineKind::Plan, name),
             Ok(Message::PassedOver) => return Ok(()),

@@ -40,9 +40,9 @@ pub use load::{RuleSet, load, load_text};
 pub use locality::Locality;
 pub use rule::{Guarded, Point, Rule, RuleCurrency, Status, TableUse, Trip};
 pub use rule_test::{RuleTest, compare, load_tests, run_test, slice_of_rows};
-pub use session::Session;
+pub use session::{Session, register_json_functions};
 pub use slice::{EntityNames, LayoutTable, Slice, SliceLayout, rule_column};
-pub use violations::{Unjudged, Violations};
+pub use violations::{Unjudged, Violations, text as value_text};
 pub use wake::TimeBound;
 
 /// Why a rule could not be planned or a slice not be evaluated.

@@ -12,6 +12,7 @@ use super::*;
 struct Author {
     lines: Vec<Value>,
     text: String,
+    epoch: u64,
     sequence: u64,
     seconds: u64,
 }
@@ -29,9 +30,11 @@ impl Author {
             .iter()
             .filter_map(|line| line["sequence"].as_u64())
             .max();
+        let epoch = lines.iter().filter_map(|line| line["epoch"].as_u64()).max();
         Author {
             lines,
             text,
+            epoch: epoch.unwrap(),
             sequence: sequence.unwrap() + 1,
             seconds: 0,
         }
@@ -60,7 +63,7 @@ impl Author {
             self.seconds % 60,
         );
         let mut line = json!({
-            "table": table, "op": op, "epoch": 1, "sequence": self.sequence, "ordinal": 0, "last": true,
+            "table": table, "op": op, "epoch": self.epoch, "sequence": self.sequence, "ordinal": 0, "last": true,
             "committed_at": format!("2030-01-01T{hour:02}:{minute:02}:{second:02}.000000Z"),
         });
         if before.is_object() {

@@ -174,6 +174,7 @@ fn every_field_is_read() {
                 ca: Some("etc/ca.pem".into()),
             }),
         }),
+        console: None,
         drills: Vec::new(),
     };
     let config = parse(EVERY_FIELD).unwrap();

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod alerts;
+mod console;
 mod drills;
 mod fields;
 mod mistakes;

@@ -171,7 +171,7 @@ impl Search<'_> {
 
     /// First the tables that have the entity's key themselves, then those that name a row of these.
     async fn changes(&mut self, tables: &BTreeSet<TableId>) -> Result<Vec<Change>, String> {
-        let (mut changes, mut targets) = (Vec::new(), BTreeMap::new());
+        let (mut changes, mut targets, mut cut) = (Vec::new(), BTreeMap::new(), false);
         for id in tables {
             let table = self.catalog.table(*id);
             let Some(EntityPath::Direct { columns, .. }) = table.path_to(self.entity) else {
@@ -195,14 +195,14 @@ impl Search<'_> {
             let mut keys = targets.get(target).cloned().unwrap_or_default();
             while keys.len() > MOST_TARGETS {
                 keys.pop_last();
-                self.told.left_out = 1;
+                cut = true;
             }
             if let Some(belongs) = Belongs::by_target(table, columns, keys) {
                 let read = self.read(table, &belongs).await?;
                 changes.extend(read.into_iter().flat_map(|read| read.told(table)));
             }
         }
-        if self.told.left_out > 0 {
+        if cut {
             self.told.notes.push(format!(
                 "more than {MOST_TARGETS} rows may be named to reach it: rows that name others are not among these"
             ));

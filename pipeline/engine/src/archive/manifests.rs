@@ -18,7 +18,7 @@ use super::verify::Promised;
 const ASKED_AT_ONCE: usize = 32;
 
 /// The segments in which everything up to a moment stands, in order.
-pub(super) struct Segments(Vec<Manifest>);
+pub(crate) struct Segments(Vec<Manifest>);
 
 impl Segments {
     /// Reads manifests in order until every source of these tables has been archived up to the moment; an error
@@ -95,6 +95,36 @@ impl Segments {
         Ok(Segments(segments))
     }
 
+    /// All segments that there are, in order; an error where one is missing, or where rows of these tables cannot be
+    /// read under the schemas of today.
+    pub async fn all(
+        location: &Location,
+        catalog: &Catalog,
+        tables: &BTreeSet<TableId>,
+    ) -> Result<Segments, String> {
+        let archive = identity(location).await?;
+        let last = last_segment(location).await?;
+        let schemas = Schemas {
+            catalog,
+            fingerprint: catalog.fingerprint(),
+            shape: catalog.shape(),
+            tables,
+            kept: &[],
+        };
+        let read = futures::stream::iter(1..=last)
+            .map(|number| manifest(location, number))
+            .buffered(ASKED_AT_ONCE);
+        futures::pin_mut!(read);
+        let (mut segments, mut next_change) = (Vec::new(), 1);
+        while let Some(manifest) = read.try_next().await? {
+            check(&manifest, &archive, &schemas, next_change)
+                .map_err(|problem| format!("{}: {problem}", Manifest::name(manifest.number)))?;
+            next_change = manifest.first_change.saturating_add(manifest.changes);
+            segments.push(manifest);
+        }
+        Ok(Segments(segments))
+    }
+
     /// The files of a table that may hold changes up to the moment, by their names below the archive's root; each is
     /// there and is the one that was written.
     pub async fn files(
@@ -103,36 +133,34 @@ impl Segments {
         table: &Table,
         at: Timestamp,
     ) -> Result<Vec<String>, String> {
-        let listed = location.list(&format!("table={}", table.name)).await?;
-        let present: BTreeMap<String, u64> = listed.into_iter().collect();
+        let mut files = self.promised(table)?;
+        files.retain(|promised| promised.hour <= at);
+        are_whole(location, table, &files).await?;
+        Ok(files
+            .iter()
+            .map(|promised| promised.file.path.clone())
+            .collect())
+    }
+
+    /// All files of a table; nobody has looked at them yet ([`are_whole`]).
+    pub fn promised(&self, table: &Table) -> Result<Vec<Promised<'_>>, String> {
         let mut files = Vec::new();
         for segment in &self.0 {
             let end = segment.first_change.saturating_add(segment.changes);
             let changes = segment.first_change..end;
             let schema = archive_schema(&as_written(table, segment))?;
             for file in &segment.files {
-                let hour = Timestamp::parse(&file.hour).map_err(|error| error.to_string())?;
-                if file.table != table.name || hour > at {
-                    continue;
+                if file.table == table.name {
+                    files.push(Promised {
+                        file,
+                        hour: Timestamp::parse(&file.hour).map_err(|error| error.to_string())?,
+                        changes: changes.clone(),
+                        schema: Arc::clone(&schema),
+                    });
                 }
-                is_whole(file, &present)?;
-                files.push(Promised {
-                    file,
-                    hour,
-                    changes: changes.clone(),
-                    schema: Arc::clone(&schema),
-                });
             }
         }
-        futures::stream::iter(&files)
-            .map(|promised| promised.check(location))
-            .buffered(ASKED_AT_ONCE)
-            .try_collect::<()>()
-            .await?;
-        Ok(files
-            .iter()
-            .map(|promised| promised.file.path.clone())
-            .collect())
+        Ok(files)
     }
 
     /// The files of a table that are there, by their names below the archive's root. Of each it is seen that it has the
@@ -268,6 +296,24 @@ impl Segments {
         });
         told.collect()
     }
+}
+
+/// An error where one of these files of a table is missing, damaged or another than the one that was written.
+pub(crate) async fn are_whole(
+    location: &Location,
+    table: &Table,
+    files: &[Promised<'_>],
+) -> Result<(), String> {
+    let listed = location.list(&format!("table={}", table.name)).await?;
+    let present: BTreeMap<String, u64> = listed.into_iter().collect();
+    for promised in files {
+        is_whole(promised.file, &present)?;
+    }
+    futures::stream::iter(files)
+        .map(|promised| promised.check(location))
+        .buffered(ASKED_AT_ONCE)
+        .try_collect::<()>()
+        .await
 }
 
 /// The table with the columns that it had when a segment was written.

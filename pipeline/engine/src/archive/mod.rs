@@ -27,7 +27,9 @@ use crate::EngineError;
 use crate::audit::{AuditOptions, Cut, Progress, Snapshot, audit, needed_by};
 use fold::Fold;
 pub use history_of::{ArchivePlace, history_in_archive};
-use manifests::Segments;
+
+pub(crate) use manifests::{Segments, are_whole};
+pub(crate) use verify::Promised;
 
 /// Which moment of which archive is audited.
 #[derive(Clone, Debug)]
