@@ -245,7 +245,7 @@ fn seen(detector: &Detector) -> Seen {
                 count,
             })
             .collect(),
-        unsettled: detector.holes(),
+        unsettled: detector.waiting_holes(),
     }
 }
 
