@@ -234,6 +234,7 @@ fn cell(person: &Person, step: &Step, at: u32) -> Markup {
             data-stage=(step.stage) aria-current=[(step.stage == at).then_some("step")] {
             @if step.by_hand { strong { (person.say(text("by hand", "手工"))) " " } }
             (words::short(person, step))
+            @if let Some(by) = &step.by { " · " (person.masked(by)) }
         }
     }
 }
