@@ -95,36 +95,6 @@ impl Segments {
         Ok(Segments(segments))
     }
 
-    /// All segments that there are, in order; an error where one is missing, or where rows of these tables cannot be
-    /// read under the schemas of today.
-    pub async fn all(
-        location: &Location,
-        catalog: &Catalog,
-        tables: &BTreeSet<TableId>,
-    ) -> Result<Segments, String> {
-        let archive = identity(location).await?;
-        let last = last_segment(location).await?;
-        let schemas = Schemas {
-            catalog,
-            fingerprint: catalog.fingerprint(),
-            shape: catalog.shape(),
-            tables,
-            kept: &[],
-        };
-        let read = futures::stream::iter(1..=last)
-            .map(|number| manifest(location, number))
-            .buffered(ASKED_AT_ONCE);
-        futures::pin_mut!(read);
-        let (mut segments, mut next_change) = (Vec::new(), 1);
-        while let Some(manifest) = read.try_next().await? {
-            check(&manifest, &archive, &schemas, next_change)
-                .map_err(|problem| format!("{}: {problem}", Manifest::name(manifest.number)))?;
-            next_change = manifest.first_change.saturating_add(manifest.changes);
-            segments.push(manifest);
-        }
-        Ok(Segments(segments))
-    }
-
     /// The files of a table that may hold changes up to the moment, by their names below the archive's root; each is
     /// there and is the one that was written.
     pub async fn files(
