@@ -34,7 +34,8 @@ impl Segments {
         Segments::through(location, catalog, tables, kept, Some(at)).await
     }
 
-    /// Reads all manifests that there are.
+    /// Reads all manifests that there are; an error where one is missing, or where rows of these tables cannot be read
+    /// under the schemas of today.
     pub async fn all(
         location: &Location,
         catalog: &Catalog,
