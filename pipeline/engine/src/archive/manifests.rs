@@ -10,7 +10,7 @@ use centinel_outlet::archive::{
     Manifest, ManifestFile, Unread, archive_schema,
 };
 use centinel_rules::Rule;
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 
 use super::verify::Promised;
 
@@ -280,8 +280,12 @@ pub(crate) async fn are_whole(
     for promised in files {
         is_whole(promised.file, &present)?;
     }
-    futures::stream::iter(files)
-        .map(|promised| promised.check(location))
+    // Boxed, because a closure over borrowed files is none that may go to another thread.
+    let checks: Vec<_> = files
+        .iter()
+        .map(|promised| promised.check(location).boxed())
+        .collect();
+    futures::stream::iter(checks)
         .buffered(ASKED_AT_ONCE)
         .try_collect::<()>()
         .await

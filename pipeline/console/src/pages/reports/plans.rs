@@ -10,6 +10,7 @@ use crate::Console;
 use crate::language::{Text, text};
 use crate::problem::{Answered, Problem};
 use crate::reports::{self, DryRun, Listed, Violation};
+use crate::shown;
 use crate::visit::{Person, part};
 
 /// Lines of each list that are shown.
@@ -123,7 +124,14 @@ fn said(person: &Person, run: &DryRun) -> Markup {
         }
         (list(person, text("Introduced", "新引入"), &violations.introduced.iter().collect::<Vec<_>>()))
         (list(person, text("Fixed", "已修复"), &violations.fixed.iter().collect::<Vec<_>>()))
-        (list(person, text("Still broken by another amount", "仍异常但金额改变"), &violations.changed.iter().map(|both| &both.after).collect::<Vec<_>>()))
+        @if !violations.changed.is_empty() {
+            details open[violations.changed.len() <= 10] {
+                summary { (person.say(text("Still broken by another amount", "仍异常但金额改变"))) " (" (violations.changed.len()) ")" }
+                ul { @for both in violations.changed.iter().take(MOST_SHOWN) {
+                    li { (violation(person, &both.before)) " → " (amount(&both.after)) }
+                } }
+            }
+        }
         (list(person, text("Left as they were", "未受影响"), &violations.untouched.iter().collect::<Vec<_>>()))
         @if !run.money.totals.is_empty() { (totals(person, run)) }
         @if !run.quality.found.is_empty() {
@@ -150,19 +158,28 @@ fn list(person: &Person, name: Text, violations: &[&Violation]) -> Markup {
             details open[violations.len() <= 10] {
                 summary { (person.say(name)) " (" (violations.len()) ")" }
                 ul { @for one in violations.iter().take(MOST_SHOWN) {
-                    li {
-                        (one.rule) ": "
-                        @match crate::pages::trace::link(person, &one.entity, &one.entity_key, None) {
-                            Some(to) => a href=(to) { (one.entity) " " (one.entity_key) },
-                            None => { (one.entity) " " (person.masked(&one.entity_key)) },
-                        }
-                        @if let (Some(amount), Some(currency)) = (&one.amount, &one.currency) { ", " span.number { (amount) " " (currency) } }
-                    }
+                    li { (violation(person, one)) }
                 } }
                 @if violations.len() > MOST_SHOWN { p.hint { "+ " (violations.len() - MOST_SHOWN) } }
             }
         }
     }
+}
+
+/// A rule that is broken, for what, and by how much.
+fn violation(person: &Person, one: &Violation) -> Markup {
+    html! {
+        (one.rule) ": "
+        @match crate::pages::trace::link(person, &one.entity, &one.entity_key, None) {
+            Some(to) => a href=(to) { (one.entity) " " (one.entity_key) },
+            None => { (one.entity) " " (person.masked(&one.entity_key)) },
+        }
+        ", " (amount(one))
+    }
+}
+
+fn amount(one: &Violation) -> Markup {
+    shown::amount(one.amount.as_deref(), one.currency.as_deref())
 }
 
 fn totals(person: &Person, run: &DryRun) -> Markup {
