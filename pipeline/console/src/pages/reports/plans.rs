@@ -54,7 +54,7 @@ fn row(person: &Person, one: &Listed) -> Markup {
                 Err(why) => td colspan="3" { (person.say(text("It cannot be read:", "无法读取："))) " " (why) },
                 Ok(plan) => {
                     @let (told, class) = verdict(&plan.result.verdict);
-                    td { time datetime=(plan.planned_at) { (plan.planned_at) } }
+                    td { (shown::time(&plan.planned_at)) }
                     td { span class={ "badge " (class) } { (person.say(told)) } }
                     td.number { (plan.rows()) }
                 },
@@ -81,7 +81,7 @@ pub async fn plan(
             (said(&person, &plan.result))
             dl.facts {
                 dt { "id" } dd { code { (plan.id) } }
-                dt { (person.say(text("Tried", "试运行时间"))) } dd { time datetime=(plan.planned_at) { (plan.planned_at) } }
+                dt { (person.say(text("Tried", "试运行时间"))) } dd { (shown::time(&plan.planned_at)) }
                 dt { (person.say(text("Rows that it changes", "变更行数"))) } dd { (plan.rows()) }
             }
         },
@@ -100,8 +100,8 @@ fn approvals(person: &Person, one: &Listed) -> Markup {
         @for approval in &one.approvals {
             p {
                 (person.say(text("Approved by", "批准人"))) " " strong { (approval.by) } ", "
-                time datetime=(approval.approved_at) { (approval.approved_at) } ", "
-                (person.say(text("to be carried out until", "须在此前执行"))) " " time datetime=(approval.until) { (approval.until) }
+                (shown::time(&approval.approved_at)) ", "
+                (person.say(text("to be carried out until", "须在此前执行"))) " " (shown::time(&approval.until))
                 @if let Some(reason) = &approval.reason { ": " (person.masked_text(reason)) }
                 @if let Some(despite) = &approval.despite { " " strong.badge.bad { (person.say(text("although not safe", "尽管不安全"))) } " " (person.masked_text(despite)) }
             }
@@ -116,7 +116,7 @@ fn said(person: &Person, run: &DryRun) -> Markup {
         section.card.(class) aria-labelledby="verdict" {
             h2 #verdict { (person.say(text("Dry run", "试运行"))) ": " (person.say(told)) }
             @if !run.reasons.is_empty() { ul { @for reason in run.reasons.iter().take(MOST_SHOWN) { li { (person.masked_text(reason)) } } } }
-            @if let Some(as_of) = &run.as_of { p.hint { (person.say(text("As of", "截至"))) " " time datetime=(as_of) { (as_of) } } }
+            @if let Some(as_of) = &run.as_of { p.hint { (person.say(text("As of", "截至"))) " " (shown::time(as_of)) } }
         }
         dl.figures {
             @for (entity, count) in &run.entities { div { dt { (entity) } dd { (count) } } }
