@@ -68,6 +68,7 @@ within = "30s"
 kind = "file"
 path = "alerts.jsonl"
 severity = "error"
+trace = "http://{console}/trace/{{entity}}/{{key}}"
 "#,
         schemas = quoted(&folders.schemas)?,
         rules = quoted(&folders.rules)?,
