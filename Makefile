@@ -15,7 +15,7 @@ export BENCH_PYTHON := $(CACHE)/python-$(DUCKDB_VERSION)/bin/python3
 ORDERS := 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-servers build run test check bench bench-stages bench-detection bench-audit bench-repair bench-kafka bench-backlog bench-latency bench-breaker bench-breaker-latency
+.PHONY: help setup setup-servers build run test screenshots check bench bench-stages bench-detection bench-audit bench-repair bench-kafka bench-backlog bench-latency bench-breaker bench-breaker-latency
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-21s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,9 @@ build: setup ## Build the programs and put them into .bin
 
 test: setup setup-servers ## Run all tests, those with real servers included
 	cargo test --release --locked --workspace
+
+screenshots: setup setup-servers ## Take the README's pictures of the console anew, by the test that walks through it
+	CENTINEL_SCREENSHOTS=pipeline/console/screenshots cargo test --release --locked --workspace --test see_it
 
 # Clippy cannot use compiled dependencies: it reads their sources in a pass of its own, once, 3 minutes on 2 cores.
 check: setup ## Check the format, the code, the rules and the rules' tests

@@ -1,4 +1,5 @@
-//! A thread beside detection takes what it tells into the store of findings, as soon as it stands in the file.
+//! A thread beside detection, or beside the console, takes what detection tells into the store of findings, as soon as it
+//! stands in the file.
 //!
 //! The store knows how far it is, so nothing is lost and nothing is there twice, whoever else takes in the same file.
 //! While the store cannot be written, findings wait in their file.
@@ -177,6 +178,10 @@ impl Taking {
             Some(store) => store,
             none => none.insert(Store::open(&self.path)?),
         };
+        // Before detection ran for the first time there is none, which the console sees.
+        if !self.findings.exists() {
+            return Ok(Caught::default());
+        }
         let caught = follow_while(store, &self.findings, &wall_clock, go_on)?;
         let loaded = self.in_force.loaded();
         // Before detection has opened its state there are no rules.

@@ -30,7 +30,7 @@ pub(super) fn read(
 ) -> Option<ConsoleConfig> {
     let mut fields = form.table("[console]", node, "[console]")?;
     form.only(&mut fields, &FIELDS);
-    let listen = match fields.take("listen") {
+    let listen: Option<SocketAddr> = match fields.take("listen") {
         None => LISTEN.parse().ok(),
         Some(node) => {
             let right = |text: &str| text.parse::<SocketAddr>().is_ok();

@@ -13,7 +13,7 @@ pub(super) fn read(form: &mut Form, node: Node) -> Option<InterfaceConfig> {
     let mut fields = form.table("[interface]", node, "[interface]")?;
     form.only(&mut fields, &FIELDS);
     let of = |name: &str| format!("`{name}` of [interface]");
-    let listen = match fields.take("listen") {
+    let listen: Option<SocketAddr> = match fields.take("listen") {
         None => LISTEN.parse().ok(),
         Some(node) => {
             let right = |text: &str| text.parse::<SocketAddr>().is_ok();

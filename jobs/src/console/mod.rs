@@ -1,7 +1,5 @@
 //! `centinel console`: the pages for people, as a process of its own or inside another job.
 
-mod take_in;
-
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,8 +19,9 @@ use crate::check::refuse;
 use crate::config::{Config, ConsoleConfig, Problem};
 use crate::detect::{stop_when_asked, wall_clock};
 use crate::exit::Status;
+use crate::in_force::InForce;
 use crate::printer::complain;
-use take_in::TakingIn;
+use crate::taking_in::TakingIn;
 
 /// How often it is looked whether it is to end.
 const LOOK: Duration = Duration::from_millis(50);
@@ -156,7 +155,11 @@ impl Inside {
         let taking_in = plan
             .findings
             .as_ref()
-            .map(|file| TakingIn::begin(&plan.settings.findings, file));
+            .map(|file| TakingIn::begin(&plan.settings.findings, file, InForce::default()));
+        let taking_in = taking_in.transpose().map_err(|error| {
+            complain(format_args!("error: no thread beside the console: {error}"));
+            Status::CouldNotJudge
+        })?;
         let scheme = if plan.settings.tls.is_some() {
             "https"
         } else {
@@ -198,7 +201,7 @@ impl Inside {
             end,
             ended,
             thread: Some(thread),
-            _taking_in: taking_in.transpose()?,
+            _taking_in: taking_in,
         };
         match listening.recv() {
             Ok(Ok(address)) => {

@@ -19,6 +19,7 @@ use crate::audit::wanted;
 use crate::beside::Beside;
 use crate::check::refuse;
 use crate::config::Config;
+use crate::console;
 use crate::detect::{limits, runnable, stop_when_asked, synthetic_orders, wall_clock};
 use crate::detection::Detection;
 use crate::exit::Status;
@@ -117,6 +118,12 @@ impl RunArguments {
         display.breaker(&breaker.url(), &breaker.tally);
         let mut beside = Beside::begin(Some(&config), &detection, Some(&findings))?;
         beside.check_itself(synthetic, Some(&config), Some(&findings), true)?;
+        let console = console::Inside::start(console::Plan {
+            // They are taken in beside detection.
+            findings: None,
+            ..console::Plan::of(&config)?
+        })?;
+        display.console(console.url(), &breaker.people, &file);
         let ends = wall_clock().plus(self.duration);
         let result = std::thread::scope(|scope| {
             let live = scope.spawn(|| {
@@ -143,6 +150,7 @@ impl RunArguments {
             lived.map_err(failed(&self.folder))
         });
         display.end();
+        drop(console);
         beside.end();
         breaker.end();
         result

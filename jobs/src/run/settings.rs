@@ -28,7 +28,7 @@ pub fn write(folder: &Path, folders: &Folders, sources: &[String]) -> io::Result
     secret(&folder.join(TOKEN), &random)?;
     let quoted = |path: &Path| -> io::Result<String> {
         let path = std::fs::canonicalize(path)?;
-        Ok(toml::Value::String(path.display().to_string()).to_string())
+        Ok(text_of(&path.display().to_string()))
     };
     // Held until all are chosen, so that they differ.
     let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
@@ -68,13 +68,14 @@ within = "30s"
 kind = "file"
 path = "alerts.jsonl"
 severity = "error"
+trace = "http://{console}/trace/{{entity}}/{{key}}"
 "#,
         schemas = quoted(&folders.schemas)?,
         rules = quoted(&folders.rules)?,
     );
     text.push_str(&breaker::settings(breaker));
     for source in sources {
-        let name = toml::Value::String(source.clone());
+        let name = text_of(source);
         text.push_str(&format!(
             "\n[sources.{name}]\nkind = \"file\"\npath = \"{LOG}\"\n"
         ));
@@ -82,6 +83,11 @@ severity = "error"
     let path = folder.join(FILE);
     std::fs::write(&path, text)?;
     Ok(path)
+}
+
+/// A text as TOML has it, which takes what JSON has.
+fn text_of(text: &str) -> String {
+    serde_json::Value::String(text.into()).to_string()
 }
 
 /// Writes what only the owner of the file may read.

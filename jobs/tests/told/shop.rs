@@ -73,7 +73,10 @@ impl Shop {
             ),
             ("schemas/payment.yaml", PAYMENT),
             ("rules/amount-is-positive.sql", RULE),
-            ("log.jsonl", ""),
+            (
+                "log.jsonl",
+                "{\"heartbeat\":\"payment-db\",\"committed_at\":\"2026-11-22T08:00:00Z\"}\n",
+            ),
             ("secret", "0123456789abcdef0123456789abcdef\n"),
         ] {
             let path = shop.path(name);

@@ -43,8 +43,12 @@
   }
 
   document.addEventListener("htmx:load", (event) => drawAll(event.target));
+  // A page that is left gives its stream back at once; one that is shown again from memory is asked anew.
+  addEventListener("pageshow", (event) => event.persisted && location.reload());
+
   document.addEventListener("htmx:sseOpen", (event) => {
     const source = event.detail.source;
+    addEventListener("pagehide", () => source.close());
     for (const kind of ["findings", "breaker", "sources"]) source.addEventListener(kind, () => tell(kind));
   });
   document.addEventListener("DOMContentLoaded", () => drawAll(document));

@@ -1,11 +1,11 @@
 //! What stands around every page.
 
-use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
 
 use crate::assets;
 use crate::language::{Language, Text, text};
+use crate::mask;
 use crate::visit::{Theme, Visit};
 
 /// Where the pages are: address and name.
@@ -44,6 +44,12 @@ fn head(visit: &Visit, title: &str, more: &Markup) -> Markup {
     }
 }
 
+/// Markup as an answer, in which nothing steers a display, wherever it came from.
+pub fn fragment(markup: Markup) -> Response {
+    let text = markup.into_string();
+    Html(mask::visible(&text).into_owned()).into_response()
+}
+
 /// A whole page. `title` becomes its heading.
 pub fn page(visit: &Visit, title: &str, body: &Markup) -> Response {
     let signed_in = visit.session.as_ref();
@@ -67,7 +73,7 @@ pub fn page(visit: &Visit, title: &str, body: &Markup) -> Response {
             }
         }
     };
-    (Html(markup.into_string())).into_response()
+    fragment(markup)
 }
 
 fn navigation(visit: &Visit) -> Markup {
@@ -128,9 +134,5 @@ pub fn onward(visit: &Visit, to: &str) -> Response {
             body { main { p { a href=(to) { (visit.say(text("Go on", "继续"))) } } } }
         }
     };
-    (
-        [(header::CACHE_CONTROL, "no-store")],
-        Html(markup.into_string()),
-    )
-        .into_response()
+    fragment(markup)
 }

@@ -20,7 +20,7 @@ use crate::breaker::BreakerProblem;
 use crate::language::text;
 use crate::problem::{Answered, Problem};
 use crate::routes::{Route, by_itself};
-use crate::session::StreamPermit;
+use crate::session::Stream as Room;
 use crate::visit::Person;
 
 pub const ROUTES: &[Route] = &[by_itself("/live", || get(live))];
@@ -62,7 +62,7 @@ struct Following {
     breaker: u64,
     looks: u64,
     waiting: Vec<&'static str>,
-    _permit: StreamPermit,
+    room: Room,
     _place: Place,
 }
 
@@ -74,7 +74,6 @@ async fn live(State(console): State<Arc<Console>>, person: Person) -> Answered {
         );
         Problem::unavailable(person.say(why))
     };
-    let permit = person.session.stream().ok_or_else(full)?;
     let more = |streams: usize| (streams < MOST).then_some(streams + 1);
     console
         .live
@@ -86,7 +85,7 @@ async fn live(State(console): State<Arc<Console>>, person: Person) -> Answered {
         breaker: 0,
         looks: 0,
         waiting: vec![],
-        _permit: permit,
+        room: person.session.stream(),
         _place: Place(console.clone()),
         console,
         person: person.clone(),
@@ -108,6 +107,7 @@ fn events(following: Following) -> impl Stream<Item = Result<Event, Infallible>>
             let mut ending = following.console.ending.subscribe();
             tokio::select! {
                 _ = ended.wait_for(|ended| *ended) => return None,
+                _ = following.room.ended.wait_for(|ended| *ended) => return None,
                 _ = ending.wait_for(|ending| *ending) => return None,
                 () = tokio::time::sleep(LOOK) => {}
             }

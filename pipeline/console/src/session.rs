@@ -1,8 +1,7 @@
 //! People who are signed in. Kept in memory alone: they end with the process.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ pub const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
 pub const MOST: usize = 1_000;
 /// and of one person; the oldest makes room.
 pub const MOST_OF_ONE: usize = 5;
-/// Streams of one session at one time.
+/// Streams of one session at one time; the oldest makes room. A browser has room for six connections.
 pub const MOST_STREAMS: usize = 4;
 
 /// One person at one browser.
@@ -33,7 +32,7 @@ pub struct Session {
     pub csrf: String,
     begun: Duration,
     changing: Mutex<Changing>,
-    streams: AtomicUsize,
+    streams: Mutex<VecDeque<watch::Sender<bool>>>,
     ended: watch::Sender<bool>,
 }
 
@@ -84,22 +83,38 @@ impl Session {
             || now.saturating_sub(self.begun) >= LONGEST
     }
 
-    /// Room for one more stream, if there is.
-    pub fn stream(self: &Arc<Session>) -> Option<StreamPermit> {
-        let more = |streams: usize| (streams < MOST_STREAMS).then_some(streams + 1);
-        let taken = self
-            .streams
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        taken.ok().map(|_| StreamPermit(self.clone()))
+    fn streams(&self) -> MutexGuard<'_, VecDeque<watch::Sender<bool>>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Room for one more stream.
+    pub fn stream(self: &Arc<Session>) -> Stream {
+        let end = watch::Sender::new(false);
+        let ended = end.subscribe();
+        let mut streams = self.streams();
+        // What a browser left without a word is among the oldest.
+        while streams.len() >= MOST_STREAMS
+            && let Some(oldest) = streams.pop_front()
+        {
+            oldest.send_replace(true);
+        }
+        streams.push_back(end);
+        let session = self.clone();
+        Stream { session, ended }
     }
 }
 
 /// The room of one stream, given back when it is dropped.
-pub struct StreamPermit(Arc<Session>);
+pub struct Stream {
+    session: Arc<Session>,
+    /// Becomes true when it makes room for another.
+    pub ended: watch::Receiver<bool>,
+}
 
-impl Drop for StreamPermit {
+impl Drop for Stream {
     fn drop(&mut self) {
-        self.0.streams.fetch_sub(1, Ordering::Relaxed);
+        let mut streams = self.session.streams();
+        streams.retain(|end| !end.subscribe().same_channel(&self.ended));
     }
 }
 
@@ -158,7 +173,7 @@ impl Sessions {
                 seen: now,
                 confirmed: now,
             }),
-            streams: AtomicUsize::new(0),
+            streams: Mutex::default(),
             ended: watch::Sender::new(false),
         });
         all.insert(key, session.clone());
@@ -251,13 +266,19 @@ mod tests {
     }
 
     #[test]
-    fn streams_are_limited_and_given_back() {
+    fn the_oldest_stream_makes_room_and_others_are_given_back() {
         let session = begin(&Sessions::default(), "a", "ann", 0).unwrap();
-        let mut streams: Vec<_> = (0..MOST_STREAMS)
-            .map(|_| session.stream().unwrap())
-            .collect();
-        assert!(session.stream().is_none());
+        let mut streams: Vec<_> = (0..MOST_STREAMS).map(|_| session.stream()).collect();
         streams.pop();
-        assert!(session.stream().is_some());
+        streams.push(session.stream());
+        assert!(streams.iter().all(|stream| !*stream.ended.borrow()));
+        streams.push(session.stream());
+        let ended: Vec<bool> = streams
+            .iter()
+            .map(|stream| *stream.ended.borrow())
+            .collect();
+        assert_eq!(ended, [true, false, false, false, false]);
+        drop(streams);
+        assert!(session.streams().is_empty());
     }
 }

@@ -37,12 +37,23 @@ pub fn grouped(amount: &str) -> String {
     out
 }
 
+/// The same of a sum, which comes without zeros at its end: with two digits behind the point where there is one.
+pub fn grouped_sum(sum: &str) -> String {
+    let mut shown = grouped(sum);
+    if let Some((_, fraction)) = sum.split_once('.')
+        && fraction.len() == 1
+    {
+        shown.push('0');
+    }
+    shown
+}
+
 /// Sums by currency.
 pub fn money(sums: &BTreeMap<String, String>) -> Markup {
     html! {
         @if sums.is_empty() { span.number { "0" } }
         @else {
-            ul.money { @for (currency, amount) in sums { li { span.number { (grouped(amount)) } " " abbr { (currency) } } } }
+            ul.money { @for (currency, amount) in sums { li { span.number { (grouped_sum(amount)) } " " abbr { (currency) } } } }
         }
     }
 }
@@ -124,6 +135,13 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(grouped(amount), expected);
+        }
+    }
+
+    #[test]
+    fn sums_have_two_digits_behind_the_point_or_none() {
+        for (sum, expected) in [("1228.5", "1,228.50"), ("90", "90"), ("0.125", "0.125")] {
+            assert_eq!(grouped_sum(sum), expected);
         }
     }
 

@@ -104,12 +104,6 @@ impl Breaker {
         Ok((page.holds, page.next.is_some()))
     }
 
-    /// One hold, by the request that is held.
-    pub async fn hold(&self, token: &str, request_id: &str) -> Called<Hold> {
-        self.get(&format!("/v1/holds/{}", segment(request_id)), token)
-            .await
-    }
-
     /// Releases, the newest first, older than `before`; and where the next page begins.
     pub async fn releases(
         &self,

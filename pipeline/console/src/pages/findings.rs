@@ -87,7 +87,7 @@ fn summary(person: &Person, listed: &Listed, selection: &Selection) -> Markup {
             @if let Some(figures) = &listed.figures {
                 ul.money aria-label=(person.say(text("Money in them", "涉及金额"))) {
                     @for (currency, amount) in figures.iter().flat_map(|figure| &figure.at_risk) {
-                        li { span.number { (shown::grouped(amount)) } " " abbr { (currency) } }
+                        li { span.number { (shown::grouped_sum(amount)) } " " abbr { (currency) } }
                     }
                 }
             }

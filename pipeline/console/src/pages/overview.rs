@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::{Html, IntoResponse};
 use axum::routing::get;
 use centinel_findings::{By, Figure, Filter, FindingsError, Store};
 use centinel_model::Verdict;
@@ -16,6 +15,7 @@ use maud::{Markup, html};
 use crate::Console;
 use crate::breaker::BreakerProblem;
 use crate::language::text;
+use crate::layout;
 use crate::prevented::prevented;
 use crate::problem::{Answered, Problem};
 use crate::role::Needs;
@@ -74,7 +74,7 @@ async fn overview(State(console): State<Arc<Console>>, person: Person) -> Answer
 /// The same without what stands around it, for the page itself.
 async fn live(State(console): State<Arc<Console>>, person: Person) -> Answered {
     let body = content(&console, &person).await?;
-    Ok(Html(body.into_string()).into_response())
+    Ok(layout::fragment(body))
 }
 
 async fn content(console: &Console, person: &Person) -> Result<Markup, Problem> {

@@ -14,6 +14,7 @@ use crate::language::{Text, text};
 use crate::problem::{Answered, Problem};
 use crate::role::Needs;
 use crate::routes::{Route, act, look};
+use crate::shown;
 use crate::visit::Person;
 
 pub const ROUTES: &[Route] = &[
@@ -124,7 +125,7 @@ async fn record(
             dt { (person.say(text("Concerns", "涉及"))) } dd { (entities(&person, &record)) }
             dt { (person.say(text("Bytes", "字节数"))) } dd { (record.bytes_total) }
             @if let Some(settled) = &record.settled {
-                dt { (person.say(text("Settled by", "处理人"))) } dd { (settled.by) ", " time datetime=(settled.at) { (settled.at) } }
+                dt { (person.say(text("Settled by", "处理人"))) } dd { (settled.by) ", " (shown::time(&settled.at)) }
                 dt { (person.say(text("Why", "原因"))) } dd { (person.masked_text(&settled.reason)) }
             }
         }

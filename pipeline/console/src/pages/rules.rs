@@ -108,9 +108,10 @@ async fn list(State(console): State<Arc<Console>>, person: Person) -> Answered {
     Ok(person.page(person.say(text("Rules", "规则")), &body))
 }
 
-fn headings(person: &Person, names: &[Text]) -> Markup {
+/// The first `texts` columns hold no numbers.
+fn headings(person: &Person, names: &[Text], texts: usize) -> Markup {
     html! { thead { tr { @for (number, name) in names.iter().enumerate() {
-        th scope="col" class=[(number > 1).then_some("number")] { (person.say(*name)) }
+        th scope="col" class=[(number >= texts).then_some("number")] { (person.say(*name)) }
     } } } }
 }
 
@@ -152,7 +153,7 @@ fn in_force_table(
         div.scroll role="region" tabindex="0" aria-label=(person.say(text("Rules in force", "生效的规则"))) {
             table {
                 caption { (person.say(text("Rules in force", "生效的规则"))) " (" (rules.len()) ")" }
-                (headings(person, &names))
+                (headings(person, &names, 2))
                 tbody { @for rule in rules {
                     tr {
                         th scope="row" {
@@ -190,7 +191,7 @@ fn gone_table(person: &Person, gone: &[&String], histories: &BTreeMap<String, Hi
         div.scroll role="region" tabindex="0" aria-label=(person.say(text("Rules with findings that are not in force", "未生效但有异常的规则"))) {
             table {
                 caption { (person.say(text("With findings, and not known to be in force", "有异常记录，当前未知是否生效"))) }
-                (headings(person, &names))
+                (headings(person, &names, 1))
                 tbody { @for id in gone {
                     tr {
                         th scope="row" { a href={ "/rules/" (part(id)) } { (id) } }

@@ -13,6 +13,7 @@ use crate::language::text;
 use crate::problem::Answered;
 use crate::role::Needs;
 use crate::routes::{Route, look};
+use crate::shown;
 use crate::visit::Person;
 
 pub const ROUTES: &[Route] = &[look("/sources", Needs::Look, || get(sources))];
@@ -83,7 +84,7 @@ fn table(person: &Person, sources: &[SourceStatus], now: Timestamp) -> Markup {
                             @if source.behind { " " strong.badge.bad { (person.say(text("behind", "落后"))) } }
                         }
                         td { @match &source.progress {
-                            Some(progress) => time datetime=(progress) { (progress) },
+                            Some(progress) => (shown::time(progress)),
                             None => (person.say(text("it has not said so yet", "尚未上报"))),
                         } }
                         td.number { @if let Some(lag) = source.progress.as_deref().and_then(|progress| lag(progress, now)) { (lag) } @else { "–" } }

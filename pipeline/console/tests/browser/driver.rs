@@ -196,7 +196,8 @@ impl Browser {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        panic!("{} at {}", expression, self.address().await);
+        let text = self.run("return document.body.innerText").await;
+        panic!("{expression} at {}: {text}", self.address().await);
     }
 
     /// What the page complained of since the last look.

@@ -51,7 +51,7 @@ async fn a_finding_is_found_acknowledged_and_resolved_by_the_keyboards_and_the_p
         browser.until("document.querySelector('#said')").await;
         browser.click("button[value='acknowledge']").await;
         browser
-            .until("!document.querySelector(\"button[value='acknowledge']\")")
+            .until("document.readyState === 'complete' && !document.querySelector(\"button[value='acknowledge']\")")
             .await;
         browser
             .fill("#said", "The merchant paid it back.\nSeen on the account.")

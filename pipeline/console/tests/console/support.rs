@@ -420,14 +420,3 @@ pub fn encoded(fields: &[(&str, &str)]) -> String {
         .extend_pairs(fields)
         .finish()
 }
-
-/// Waits until something is so, at most 20 seconds.
-pub async fn until<F: Future<Output = bool>>(what: &str, mut is: impl FnMut() -> F) {
-    for _ in 0..400 {
-        if is().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("{what} did not come");
-}

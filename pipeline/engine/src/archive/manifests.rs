@@ -10,7 +10,7 @@ use centinel_outlet::archive::{
     Manifest, ManifestFile, Unread, archive_schema,
 };
 use centinel_rules::Rule;
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 
 use super::verify::Promised;
 
@@ -34,7 +34,8 @@ impl Segments {
         Segments::through(location, catalog, tables, kept, Some(at)).await
     }
 
-    /// Reads all manifests that there are.
+    /// Reads all manifests that there are; an error where one is missing, or where rows of these tables cannot be read
+    /// under the schemas of today.
     pub async fn all(
         location: &Location,
         catalog: &Catalog,
@@ -90,36 +91,6 @@ impl Segments {
             if let Some(at) = at {
                 behind = lagging(&sources, Some(&manifest), at)?;
             }
-            segments.push(manifest);
-        }
-        Ok(Segments(segments))
-    }
-
-    /// All segments that there are, in order; an error where one is missing, or where rows of these tables cannot be
-    /// read under the schemas of today.
-    pub async fn all(
-        location: &Location,
-        catalog: &Catalog,
-        tables: &BTreeSet<TableId>,
-    ) -> Result<Segments, String> {
-        let archive = identity(location).await?;
-        let last = last_segment(location).await?;
-        let schemas = Schemas {
-            catalog,
-            fingerprint: catalog.fingerprint(),
-            shape: catalog.shape(),
-            tables,
-            kept: &[],
-        };
-        let read = futures::stream::iter(1..=last)
-            .map(|number| manifest(location, number))
-            .buffered(ASKED_AT_ONCE);
-        futures::pin_mut!(read);
-        let (mut segments, mut next_change) = (Vec::new(), 1);
-        while let Some(manifest) = read.try_next().await? {
-            check(&manifest, &archive, &schemas, next_change)
-                .map_err(|problem| format!("{}: {problem}", Manifest::name(manifest.number)))?;
-            next_change = manifest.first_change.saturating_add(manifest.changes);
             segments.push(manifest);
         }
         Ok(Segments(segments))
@@ -309,8 +280,12 @@ pub(crate) async fn are_whole(
     for promised in files {
         is_whole(promised.file, &present)?;
     }
-    futures::stream::iter(files)
-        .map(|promised| promised.check(location))
+    // Boxed, because a closure over borrowed files is none that may go to another thread.
+    let checks: Vec<_> = files
+        .iter()
+        .map(|promised| promised.check(location).boxed())
+        .collect();
+    futures::stream::iter(checks)
         .buffered(ASKED_AT_ONCE)
         .try_collect::<()>()
         .await

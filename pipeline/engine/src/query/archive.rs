@@ -64,7 +64,7 @@ impl ArchiveTable {
     ) -> std::result::Result<Vec<PartitionedFile>, String> {
         let table = self.catalog.table(self.table);
         let tables = BTreeSet::from([self.table]);
-        let segments = Segments::all(location, &self.catalog, &tables).await?;
+        let segments = Segments::all(location, &self.catalog, &tables, &[]).await?;
         let mut files = segments.promised(table)?;
         if let Some(asked) = asked {
             files = self.pruned(files, asked);

@@ -166,7 +166,7 @@ impl Tables {
                 column
             };
             let mut columns: Vec<AskedColumn> = Vec::new();
-            let mut own = |names: &[(&str, &str)]| -> Vec<AskedColumn> {
+            let own = |names: &[(&str, &str)]| -> Vec<AskedColumn> {
                 let of = |(name, told): &(&str, &str)| {
                     let field = schema.field_with_name(name).ok()?;
                     Some(AskedColumn::new(name, field.data_type().clone(), *told))

@@ -18,6 +18,7 @@ use crate::language::text;
 use crate::problem::Problem;
 use crate::role::Needs;
 use crate::routes::{Route, act, look};
+use crate::shown;
 use crate::visit::{Person, address, part};
 
 pub const ROUTES: &[Route] = &[
@@ -106,7 +107,7 @@ fn money(sums: &Money) -> Markup {
         @if sums.is_empty() { span.null { "–" } }
         @for (number, (currency, amount)) in sums.iter().enumerate() {
             @if number > 0 { ", " }
-            span.number { (amount) " " (currency) }
+            span.number { (shown::grouped(amount)) " " (currency) }
         }
     }
 }

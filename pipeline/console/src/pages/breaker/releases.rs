@@ -12,6 +12,7 @@ use crate::breaker::{Ask, Cause, Disposition, Hold, Release, ReleaseState};
 use crate::language::text;
 use crate::problem::{Answered, Problem};
 use crate::role::Needs;
+use crate::shown;
 use crate::visit::{Person, part};
 
 /// Releases of one page.
@@ -130,7 +131,7 @@ fn hold_row(person: &Person, hold: &Hold, choose: bool) -> Markup {
             }
             td { (person.masked(&request.merchant_no)) }
             td.number { (request.amount) " " (request.currency) }
-            td { time datetime=(hold.held_at) { (hold.held_at) } }
+            td { (shown::time(&hold.held_at)) }
             td { (cause(person, &hold.cause)) }
             td {
                 (person.say(hold.state.told()))
@@ -218,7 +219,7 @@ pub fn table(person: &Person, releases: &[Release]) -> Markup {
                         td.number { (money(&release.money)) }
                         td { (release.asked_by) }
                         td { @if let Some(by) = &release.decided_by { (by) } }
-                        td { time datetime=(release.asked_at) { (release.asked_at) } }
+                        td { (shown::time(&release.asked_at)) }
                     }
                 } }
             }
@@ -242,7 +243,7 @@ pub async fn release(
             dt { (person.say(text("Requests", "请求数"))) } dd { (release.count) ", " (person.say(text("of them decided so far", "其中已处置"))) " " (release.decided) }
             dt { (person.say(text("Money", "金额"))) } dd { (money(&release.money)) }
             dt { (person.say(text("Why", "原因"))) } dd { (person.masked_text(&ask.reason)) }
-            dt { (person.say(text("Asked by", "发起者"))) } dd { (release.asked_by) ", " time datetime=(release.asked_at) { (release.asked_at) } }
+            dt { (person.say(text("Asked by", "发起者"))) } dd { (release.asked_by) ", " (shown::time(&release.asked_at)) }
             @if let Some(why) = &release.proposed_because { dt { (person.say(text("A second person is needed because", "需要第二人的原因"))) } dd { (why) } }
             @if let Some(by) = &release.decided_by { dt { (person.say(text("Decided by", "决定者"))) } dd { (by) } }
         }

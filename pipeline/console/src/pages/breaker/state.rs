@@ -10,6 +10,7 @@ use crate::Console;
 use crate::breaker::{Held, Point, Release, ReleaseState, Status, Trip, TripState};
 use crate::language::text;
 use crate::problem::Answered;
+use crate::shown;
 use crate::visit::{Person, part};
 
 /// Trips of one page.
@@ -168,7 +169,7 @@ fn table(person: &Person, trips: &[Trip]) -> Markup {
                             td { (points(person, &trip.points)) }
                             td.number { (trip.held) }
                             td { (person.masked_text(&trip.reason)) }
-                            td { time datetime=(trip.set_at) { (trip.set_at) } }
+                            td { (shown::time(&trip.set_at)) }
                         }
                     } }
                 }

@@ -12,6 +12,7 @@ use crate::breaker::{Cause, Held, Origin, Release, Trip, TripState};
 use crate::language::text;
 use crate::problem::Answered;
 use crate::role::Needs;
+use crate::shown;
 use crate::visit::{Person, part};
 
 /// Holds of one page.
@@ -78,11 +79,11 @@ fn about(person: &Person, trip: &Trip) -> Markup {
                 }
                 @if trip.automatic { " (" (person.say(text("set without a person", "自动生效"))) ")" }
             }
-            dt { (person.say(text("Set", "时间"))) } dd { time datetime=(trip.set_at) { (trip.set_at) } }
+            dt { (person.say(text("Set", "时间"))) } dd { (shown::time(&trip.set_at)) }
             @if let Some(why) = &trip.proposed_because { dt { (person.say(text("Only proposed because", "仅提议的原因"))) } dd { (why) } }
             @if let Some(by) = &trip.decided_by { dt { (person.say(text("Decided by", "决定者"))) } dd { (by) } }
-            @if let Some(at) = &trip.recovered_at { dt { (person.say(text("Its finding recovered", "相关异常已恢复"))) } dd { time datetime=(at) { (at) } } }
-            @if let Some(at) = &trip.ended_at { dt { (person.say(text("Ended", "结束时间"))) } dd { time datetime=(at) { (at) } } }
+            @if let Some(at) = &trip.recovered_at { dt { (person.say(text("Its finding recovered", "相关异常已恢复"))) } dd { (shown::time(at)) } }
+            @if let Some(at) = &trip.ended_at { dt { (person.say(text("Ended", "结束时间"))) } dd { (shown::time(at)) } }
         }
     }
 }

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::Refused;
 use crate::Console;
 use crate::language::text;
+use crate::mask;
 use crate::problem::{Answered, Problem};
 use crate::visit::{Person, part};
 
@@ -97,8 +98,10 @@ pub async fn act(
 pub fn forms(person: &Person, row: &Row, refused: Option<&Refused>) -> Markup {
     let to = format!("/findings/{}/acts", part(&row.finding.finding_id.0));
     let closed = matches!(row.handling, Handling::Resolved | Handling::FalseAlarm);
-    let said = refused.map_or("", |refused| refused.said.as_str());
-    let owner = refused.map_or("", |refused| refused.owner.as_str());
+    // As it was written, but for what steers a display.
+    let written = |text: &str| mask::visible(&text.replace("\r\n", "\n")).into_owned();
+    let said = refused.map_or(String::new(), |refused| written(&refused.said));
+    let owner = refused.map_or(String::new(), |refused| written(&refused.owner));
     let hidden = html! { (person.csrf()) input type="hidden" name="seen" value=(row.last_entry); };
     html! {
         form.act method="post" action=(to) {

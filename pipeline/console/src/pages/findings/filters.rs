@@ -1,9 +1,12 @@
 //! The form that says which findings are listed.
 
+use std::borrow::Cow;
+
 use centinel_findings::{By, Filter, FindingsError, Handling, Order, Store, life};
 use maud::{Markup, html};
 
 use crate::language::text;
+use crate::mask;
 use crate::role::Needs;
 use crate::selection::Selection;
 use crate::visit::Person;
@@ -27,7 +30,8 @@ impl Choices {
             let figures = store.figures(&Filter::default(), by)?;
             let names = figures.into_iter().map(|figure| figure.name);
             Ok(names
-                .filter(|name| !name.is_empty())
+                // One that would steer the display is found by words alone.
+                .filter(|name| !name.is_empty() && mask::visible(name) == *name)
                 .take(MOST_CHOICES)
                 .collect())
         };
@@ -69,7 +73,7 @@ fn choice(
             select id={ "filter-" (name) } name=(name) {
                 option value="" { (person.say(text("all", "全部"))) }
                 @if !chosen.is_empty() && !options.iter().any(|option| option == chosen) {
-                    option value=(chosen) selected { (person.masked_text(chosen)) }
+                    option value=(mask::visible(chosen)) selected { (person.masked_text(chosen)) }
                 }
                 @for option in options {
                     option value=(option) selected[option == chosen] { (person.masked_text(option)) }
@@ -79,9 +83,9 @@ fn choice(
     }
 }
 
-fn value<'a>(person: &'a Person, name: &str) -> &'a str {
+fn value<'a>(person: &'a Person, name: &str) -> Cow<'a, str> {
     let found = person.visit.query.iter().find(|(key, _)| key == name);
-    found.map_or("", |(_, value)| value)
+    found.map_or(Cow::Borrowed(""), |(_, value)| mask::visible(value))
 }
 
 pub fn form(person: &Person, selection: &Selection, choices: &Choices) -> Markup {
@@ -121,11 +125,11 @@ pub fn form(person: &Person, selection: &Selection, choices: &Choices) -> Markup
                 (choice(person, "currency", person.say(text("Currency", "币种")), &choices.currencies, &filter.currencies))
                 div.field {
                     label for="filter-from" { (person.say(text("Since, from (UTC)", "起始时间，从（UTC）"))) }
-                    input #filter-from name="from" type="date" value=(day(value(person, "from")));
+                    input #filter-from name="from" type="date" value=(day(&value(person, "from")));
                 }
                 div.field {
                     label for="filter-until" { (person.say(text("before (UTC)", "早于（UTC）"))) }
-                    input #filter-until name="until" type="date" value=(day(value(person, "until")));
+                    input #filter-until name="until" type="date" value=(day(&value(person, "until")));
                 }
                 @if selection.order == Order::Money { input type="hidden" name="order" value="money"; }
                 (checks("severity", person.say(text("Severity", "级别")), words::SEVERITIES.into_iter().map(|severity| {

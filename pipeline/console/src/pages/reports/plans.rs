@@ -10,6 +10,7 @@ use crate::Console;
 use crate::language::{Text, text};
 use crate::problem::{Answered, Problem};
 use crate::reports::{self, DryRun, Listed, Violation};
+use crate::shown;
 use crate::visit::{Person, part};
 
 /// Lines of each list that are shown.
@@ -53,7 +54,7 @@ fn row(person: &Person, one: &Listed) -> Markup {
                 Err(why) => td colspan="3" { (person.say(text("It cannot be read:", "无法读取："))) " " (why) },
                 Ok(plan) => {
                     @let (told, class) = verdict(&plan.result.verdict);
-                    td { time datetime=(plan.planned_at) { (plan.planned_at) } }
+                    td { (shown::time(&plan.planned_at)) }
                     td { span class={ "badge " (class) } { (person.say(told)) } }
                     td.number { (plan.rows()) }
                 },
@@ -80,7 +81,7 @@ pub async fn plan(
             (said(&person, &plan.result))
             dl.facts {
                 dt { "id" } dd { code { (plan.id) } }
-                dt { (person.say(text("Tried", "试运行时间"))) } dd { time datetime=(plan.planned_at) { (plan.planned_at) } }
+                dt { (person.say(text("Tried", "试运行时间"))) } dd { (shown::time(&plan.planned_at)) }
                 dt { (person.say(text("Rows that it changes", "变更行数"))) } dd { (plan.rows()) }
             }
         },
@@ -99,8 +100,8 @@ fn approvals(person: &Person, one: &Listed) -> Markup {
         @for approval in &one.approvals {
             p {
                 (person.say(text("Approved by", "批准人"))) " " strong { (approval.by) } ", "
-                time datetime=(approval.approved_at) { (approval.approved_at) } ", "
-                (person.say(text("to be carried out until", "须在此前执行"))) " " time datetime=(approval.until) { (approval.until) }
+                (shown::time(&approval.approved_at)) ", "
+                (person.say(text("to be carried out until", "须在此前执行"))) " " (shown::time(&approval.until))
                 @if let Some(reason) = &approval.reason { ": " (person.masked_text(reason)) }
                 @if let Some(despite) = &approval.despite { " " strong.badge.bad { (person.say(text("although not safe", "尽管不安全"))) } " " (person.masked_text(despite)) }
             }
@@ -115,7 +116,7 @@ fn said(person: &Person, run: &DryRun) -> Markup {
         section.card.(class) aria-labelledby="verdict" {
             h2 #verdict { (person.say(text("Dry run", "试运行"))) ": " (person.say(told)) }
             @if !run.reasons.is_empty() { ul { @for reason in run.reasons.iter().take(MOST_SHOWN) { li { (person.masked_text(reason)) } } } }
-            @if let Some(as_of) = &run.as_of { p.hint { (person.say(text("As of", "截至"))) " " time datetime=(as_of) { (as_of) } } }
+            @if let Some(as_of) = &run.as_of { p.hint { (person.say(text("As of", "截至"))) " " (shown::time(as_of)) } }
         }
         dl.figures {
             @for (entity, count) in &run.entities { div { dt { (entity) } dd { (count) } } }
@@ -123,7 +124,14 @@ fn said(person: &Person, run: &DryRun) -> Markup {
         }
         (list(person, text("Introduced", "新引入"), &violations.introduced.iter().collect::<Vec<_>>()))
         (list(person, text("Fixed", "已修复"), &violations.fixed.iter().collect::<Vec<_>>()))
-        (list(person, text("Still broken by another amount", "仍异常但金额改变"), &violations.changed.iter().map(|both| &both.after).collect::<Vec<_>>()))
+        @if !violations.changed.is_empty() {
+            details open[violations.changed.len() <= 10] {
+                summary { (person.say(text("Still broken by another amount", "仍异常但金额改变"))) " (" (violations.changed.len()) ")" }
+                ul { @for both in violations.changed.iter().take(MOST_SHOWN) {
+                    li { (violation(person, &both.before)) " → " (amount(&both.after)) }
+                } }
+            }
+        }
         (list(person, text("Left as they were", "未受影响"), &violations.untouched.iter().collect::<Vec<_>>()))
         @if !run.money.totals.is_empty() { (totals(person, run)) }
         @if !run.quality.found.is_empty() {
@@ -150,19 +158,28 @@ fn list(person: &Person, name: Text, violations: &[&Violation]) -> Markup {
             details open[violations.len() <= 10] {
                 summary { (person.say(name)) " (" (violations.len()) ")" }
                 ul { @for one in violations.iter().take(MOST_SHOWN) {
-                    li {
-                        (one.rule) ": "
-                        @match crate::pages::trace::link(person, &one.entity, &one.entity_key, None) {
-                            Some(to) => a href=(to) { (one.entity) " " (one.entity_key) },
-                            None => { (one.entity) " " (person.masked(&one.entity_key)) },
-                        }
-                        @if let (Some(amount), Some(currency)) = (&one.amount, &one.currency) { ", " span.number { (amount) " " (currency) } }
-                    }
+                    li { (violation(person, one)) }
                 } }
                 @if violations.len() > MOST_SHOWN { p.hint { "+ " (violations.len() - MOST_SHOWN) } }
             }
         }
     }
+}
+
+/// A rule that is broken, for what, and by how much.
+fn violation(person: &Person, one: &Violation) -> Markup {
+    html! {
+        (one.rule) ": "
+        @match crate::pages::trace::link(person, &one.entity, &one.entity_key, None) {
+            Some(to) => a href=(to) { (one.entity) " " (one.entity_key) },
+            None => { (one.entity) " " (person.masked(&one.entity_key)) },
+        }
+        ", " (amount(one))
+    }
+}
+
+fn amount(one: &Violation) -> Markup {
+    shown::amount(one.amount.as_deref(), one.currency.as_deref())
 }
 
 fn totals(person: &Person, run: &DryRun) -> Markup {

@@ -15,6 +15,7 @@ use crate::reports::{
     DrillLine, Ended, Outcome, Run, RunResult, Scheduled, find, has_page, page, scheduled,
 };
 use crate::role::Needs;
+use crate::shown;
 use crate::visit::{Person, part};
 
 /// Runs of one page.
@@ -79,7 +80,7 @@ fn overview(person: &Person, all: &[&Scheduled]) -> Markup {
                         @match one.history.runs.first() {
                             None => { td {} td {} td {} },
                             Some(run) => {
-                                td { time datetime=(run.at) { (run.at) } }
+                                td { (shown::time(&run.at)) }
                                 td { (result(person, run)) }
                                 td { (brief(person, run)) }
                             },
@@ -156,8 +157,8 @@ pub async fn history(
                 tbody { @for run in runs.iter().take(MOST_RUNS) {
                     @let found = run.ended.as_ref().and_then(|ended| ended.result.as_ref());
                     tr {
-                        th scope="row" { a href={ "/audits/" (part(&one.name)) "/" (part(&run.began.run)) } { time datetime=(run.at) { (run.at) } } }
-                        td { time datetime=(run.began.run_for) { (run.began.run_for) } }
+                        th scope="row" { a href={ "/audits/" (part(&one.name)) "/" (part(&run.began.run)) } { (shown::time(&run.at)) } }
+                        td { (shown::time(&run.began.run_for)) }
                         td { (result(&person, run)) }
                         td.number { @if let Some(ended) = &run.ended { (span(ended.duration_ms)) } }
                         td.number { @if let Some(found) = found { (found.rows) } }
@@ -194,8 +195,8 @@ pub async fn run(
         p { (result(&person, known)) }
         @if let Some(problem) = known.ended.as_ref().and_then(|ended| ended.problem.as_ref()) { p.problem { (person.masked_text(problem)) } }
         dl.facts {
-            dt { (person.say(text("Began", "开始时间"))) } dd { time datetime=(known.at) { (known.at) } }
-            dt { (person.say(text("For", "针对时间"))) } dd { time datetime=(began.run_for) { (began.run_for) } }
+            dt { (person.say(text("Began", "开始时间"))) } dd { (shown::time(&known.at)) }
+            dt { (person.say(text("For", "针对时间"))) } dd { (shown::time(&began.run_for)) }
             dt { (person.say(text("Started by", "启动方式"))) }
             dd { @if began.started_by == "schedule" { (person.say(text("the schedule", "定时"))) } @else { (person.say(text("a command", "命令"))) } }
             dt { (person.say(text("Of", "输入"))) } dd { (began.input) }
@@ -232,7 +233,7 @@ fn figures(person: &Person, found: &RunResult) -> Markup {
             div { dt { (person.say(text("Rules", "规则数"))) } dd { (found.rules) } }
         }
         dl.facts {
-            @if let Some(as_of) = &found.as_of { dt { (person.say(text("As of", "截至"))) } dd { time datetime=(as_of) { (as_of) } } }
+            @if let Some(as_of) = &found.as_of { dt { (person.say(text("As of", "截至"))) } dd { (shown::time(as_of)) } }
             dt { (person.say(text("Version of the rules", "规则版本"))) } dd { code { (found.rules_version) } }
             @if let Some(compared) = &found.compared {
                 dt { (person.say(text("Beside the run before", "与上次相比"))) }

@@ -112,7 +112,7 @@ async fn shown(console: &Console, person: &Person, entity: &str, key: &str) -> A
     let stage = crate::lanes::stage(&told.trace, wanted);
     if let Some(steps) = of {
         let part = stage::stage(person, &told.trace, stage);
-        let mut response: Response = axum::response::Html(part.into_string()).into_response();
+        let mut response: Response = crate::layout::fragment(part);
         if told.trace.steps.len() != steps {
             // Stages are other ones by now: the page has to be another as well.
             let again = HeaderValue::from_static("true");

@@ -8,6 +8,7 @@ use super::compose::Told;
 use super::{search_form, stage, words};
 use crate::lanes::{Column, Lane, lanes};
 use crate::language::text;
+use crate::shown;
 use crate::visit::{Person, address};
 
 pub fn page(person: &Person, told: &Told, at: u32) -> Response {
@@ -90,7 +91,7 @@ fn incomplete(person: &Person, trace: &Trace) -> Markup {
             }
         }
         @if let Some(until) = &known.until {
-            p.hint { (person.say(text("All sources were read up to", "所有来源已读取至"))) " " time datetime=(until) { (until) } }
+            p.hint { (person.say(text("All sources were read up to", "所有来源已读取至"))) " " (shown::time(until)) }
         }
     }
 }
@@ -234,6 +235,7 @@ fn cell(person: &Person, step: &Step, at: u32) -> Markup {
             data-stage=(step.stage) aria-current=[(step.stage == at).then_some("step")] {
             @if step.by_hand { strong { (person.say(text("by hand", "手工"))) " " } }
             (words::short(person, step))
+            @if let Some(by) = &step.by { " · " (person.masked(by)) }
         }
     }
 }

@@ -7,6 +7,7 @@ use maud::{Markup, html};
 
 use super::words;
 use crate::language::text;
+use crate::shown;
 use crate::visit::{Person, part};
 
 /// Rows of one table that are shown.
@@ -33,7 +34,7 @@ fn happened(person: &Person, step: &Step) -> Markup {
                 (words::lane(person, &step.lane)) ", " (words::short(person, step))
             }
             p {
-                time datetime=(step.at) { (step.at) }
+                (shown::time(&step.at))
                 @if let Some(by) = &step.by { " · " (person.say(text("by", "操作人"))) " " (person.masked(by)) }
                 @if step.by_hand {
                     " · " strong.badge.by-hand { (person.say(text("changed by hand: nothing explains it", "手工修改：没有任何依据"))) }
@@ -116,7 +117,7 @@ fn of_finding(person: &Person, finding: &FindingStep) -> Markup {
         @if let Some(checkpoint) = &finding.checkpoint {
             p { (person.say(text("Checkpoint", "检查点"))) " " (checkpoint.name) ": " (format!("{:?}", checkpoint.verdict).to_lowercase()) }
         }
-        p.hint { (person.say(text("Occurrence", "第几次"))) " " (finding.occurrence) " · " (person.say(text("told at", "告知时间"))) " " time datetime=(finding.told_at) { (finding.told_at) } }
+        p.hint { (person.say(text("Occurrence", "第几次"))) " " (finding.occurrence) " · " (person.say(text("told at", "告知时间"))) " " (shown::time(&finding.told_at)) }
     }
 }
 
