@@ -47,7 +47,7 @@ struct Shop(tempfile::TempDir);
 
 impl Shop {
     /// Three large payments. The second and the third were made small again, which could not be read; nor could a line of
-    /// which nobody knows whose it was, long before.
+    /// which nobody knows whose it was.
     fn new() -> Shop {
         let port = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = port.local_addr().unwrap().port();
@@ -202,10 +202,7 @@ fn without_detection_the_state_is_opened() {
         complaint.contains("3 records wait in quarantine"),
         "{complaint}"
     );
-    assert_eq!(
-        shop.verdicts(),
-        ["confirmed", "undetermined", "undetermined"]
-    );
+    assert_eq!(shop.verdicts(), ["undetermined"; 3]);
 
     let (status, listed, _) = shop.centinel(&with("list", &[]));
     assert_eq!(status, 3, "{listed}");
@@ -354,7 +351,7 @@ fn a_detection_that_runs_is_asked() {
     let complaints = shop.path("complaints");
     let mut following = follow(&shop, &complaints);
     until("what was read is judged", || {
-        shop.verdicts() == ["confirmed", "undetermined", "undetermined"]
+        shop.verdicts() == ["undetermined"; 3]
     });
     let (status, listed, complaint) = shop.centinel(&with("list", &[]));
     assert_eq!(

@@ -345,7 +345,7 @@ fn statuses_say_what_came_of_it() {
     let began = Instant::now();
     let endless = "SELECT count(*) FROM archive.payment a, archive.payment b, archive.payment c, archive.payment d
                    WHERE a.amount * b.amount + c.amount * d.amount = -1";
-    let (status, out, said) = desk.query(endless, &["--timeout", "1s"]);
+    let (status, out, said) = desk.query(endless, &["--timeout", "1s", "--memory", "2GB"]);
     assert_eq!((status, out.as_str()), (3, ""), "{said}");
     assert!(said.contains("longer than 1s"), "{said}");
     assert!(
@@ -369,7 +369,7 @@ fn an_interrupt_ends_a_query_and_leaves_no_files() {
     std::fs::create_dir(&temporary).unwrap();
     let endless = "SELECT count(*) FROM archive.payment a, archive.payment b, archive.payment c, archive.payment d
                    WHERE a.amount * b.amount + c.amount * d.amount = -1";
-    let mut command = desk.command(&["query", endless, "--timeout", "5m"]);
+    let mut command = desk.command(&["query", endless, "--timeout", "5m", "--memory", "2GB"]);
     let child = command
         .env("TMPDIR", &temporary)
         .stderr(Stdio::piped())

@@ -93,6 +93,8 @@ impl QueryArguments {
         let Some(sql) = &self.sql else {
             return Ok(list::list(&tables, self.format));
         };
+        // The SQL engine may give up over a query; that is told once, as why there is no answer.
+        std::panic::set_hook(Box::new(|_| {}));
         let stop = stop_when_asked()?;
         let folder = tempfile::Builder::new().prefix("centinel-query-").tempdir();
         let folder = folder.map_err(|error| {

@@ -191,6 +191,9 @@ fn record(out: &mut String, cells: impl IntoIterator<Item = Option<String>>, on_
 /// A text as JSON. What steers a terminal or turns the direction of writing is written as its number.
 fn json_text(text: &str) -> String {
     let quoted = serde_json::Value::from(text).to_string();
+    if quoted.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return quoted;
+    }
     let mut out = String::with_capacity(quoted.len());
     for character in quoted.chars() {
         match one_line(character.encode_utf8(&mut [0; 4])) == character.to_string() {

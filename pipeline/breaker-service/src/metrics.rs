@@ -263,7 +263,7 @@ mod tests {
         let counts = Counts::default();
         let name =
             centinel_breaker::Name::new("r1").unwrap_or_else(|error| unreachable!("{error}"));
-        let answer = Answer::by_default(name, Decision::Hold, "why".into());
+        let answer = Answer::by_default(name, Decision::Hold, "why");
         for took in [25, 26, 500_000, 500_001] {
             counts.answered(Point::CashOut, &answer, Duration::from_micros(took));
         }

@@ -3,6 +3,7 @@
 
 mod error;
 mod finding;
+mod named;
 mod rule_facts;
 mod shown;
 

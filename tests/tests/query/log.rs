@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
-use crate::Value;
+use crate::support::Value;
 
 /// A row by column.
 pub type Row = BTreeMap<String, Value>;
@@ -20,7 +20,11 @@ pub struct Change {
     pub committed_at: String,
     pub before: Option<Row>,
     pub after: Option<Row>,
+    /// Who made it: transaction, thread, account and statement, where the line says it.
+    pub made_by: [Value; 4],
 }
+
+const MADE_BY: [&str; 4] = ["transaction", "thread", "account", "statement"];
 
 pub fn read(path: &Path) -> Vec<Change> {
     let text = std::fs::read_to_string(path).unwrap();
@@ -41,6 +45,7 @@ fn change(line: &Json) -> Option<Change> {
             committed_at,
             before: None,
             after: Some(after),
+            made_by: [const { None }; 4],
         });
     }
     let table = line["table"].as_str()?;
@@ -52,22 +57,26 @@ fn change(line: &Json) -> Option<Change> {
         committed_at,
         before: row(&line["before"]),
         after: row(&line["after"]),
+        made_by: MADE_BY.map(|name| value(&line[name])),
     })
 }
 
 fn row(object: &Json) -> Option<Row> {
     let members = object.as_object()?.iter();
-    let value = |value: &Json| match value {
-        Json::Null => None,
-        Json::String(text) if is_time(text) => Some(plain_time(text)),
-        Json::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
-    };
     Some(
         members
             .map(|(name, of)| (name.clone(), value(of)))
             .collect(),
     )
+}
+
+fn value(value: &Json) -> Value {
+    match value {
+        Json::Null => None,
+        Json::String(text) if is_time(text) => Some(plain_time(text)),
+        Json::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
 }
 
 fn is_time(text: &str) -> bool {

@@ -1,7 +1,7 @@
 //! Sensitive columns: whatever is asked, what comes out is what evidence shows.
 
 use crate::platform::Platform;
-use crate::{asked, one, rows};
+use crate::support::{asked, one, rows};
 
 /// An account of the log, which nothing may tell.
 const ACCOUNT: &str = "U0336938491";

@@ -9,7 +9,7 @@ use centinel_outlet::archive::{ArchiveOptions, Location};
 use centinel_tests::{Detection, all_rules, schemas};
 
 use crate::log::{self, Change};
-use crate::small;
+use crate::support::small;
 
 /// Primary keys of the platform's tables, as the schemas say.
 pub const KEYS: [(&str, &str); 11] = [

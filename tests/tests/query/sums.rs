@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, Decimal128Array, Int64Array, RecordBatch, StringArr
 use arrow::datatypes::{Field, Schema};
 use centinel_engine::query::Tables;
 
-use crate::{asked, one, rows, table_of};
+use crate::support::{asked, one, rows, table_of};
 
 const MOST: i128 = 99_999_999_999_999_999_999_999_999_999_999_999_999;
 

@@ -70,6 +70,15 @@ impl Log {
         values.map(str::to_owned).collect()
     }
 
+    /// The cash-outs that settlements name while they are those of an order.
+    fn cash_outs(&self, has: &dyn Fn(&Value) -> bool) -> BTreeSet<String> {
+        let settlements = self.0.iter().filter(|line| line["table"] == "settlement");
+        let rows = settlements.flat_map(|line| [&line["before"], &line["after"]]);
+        let own = rows.filter(|row| row.is_object() && has(row));
+        let numbers = own.filter_map(|row| row["cash_out_no"].as_str());
+        numbers.map(str::to_owned).collect()
+    }
+
     /// Every change of an entity's rows, each once.
     pub fn of(&self, entity: &str, key: &str) -> BTreeSet<Told> {
         let column = format!("{entity}_no");
@@ -107,6 +116,17 @@ impl Log {
                     table_of(line)
                 {
                     told.extend(concerning(table, line, &named));
+                }
+            }
+            // What pays its settlements out is part of its story.
+            let paid_out = self.cash_outs(&has);
+            let is_it = |row: &Value| {
+                let number = row["cash_out_no"].as_str();
+                number.is_some_and(|number| paid_out.contains(number))
+            };
+            for line in &self.0 {
+                if let Some(table @ ("cash_out" | "cash_out_sent")) = table_of(line) {
+                    told.extend(concerning(table, line, &is_it));
                 }
             }
         }

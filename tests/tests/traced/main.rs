@@ -216,7 +216,10 @@ fn what_was_planted_by_hand_is_marked() {
             let table = change.after.table().name().to_owned();
             let key = change.after.primary_key().text();
             let version = (change.epoch, change.sequence, change.ordinal);
-            planted.entry(order).or_default().insert((table, key, version));
+            planted
+                .entry(order)
+                .or_default()
+                .insert((table, key, version));
         }
     }
     assert!(planted.len() > 5, "{}", planted.len());
@@ -228,7 +231,11 @@ fn what_was_planted_by_hand_is_marked() {
         };
         let marked: Vec<&Change> = history.changes.iter().filter(of_these).collect();
         let names = marked.iter().map(|change| {
-            (change.table.clone(), change.primary_key.clone(), change.version)
+            (
+                change.table.clone(),
+                change.primary_key.clone(),
+                change.version,
+            )
         });
         assert_eq!(names.collect::<BTreeSet<Named>>(), planted, "{order:?}");
         for change in &marked {
@@ -237,7 +244,10 @@ fn what_was_planted_by_hand_is_marked() {
             assert!(known, "{change:#?}");
             origins += usize::from(change.origin.account.is_some());
         }
-        let open = history.rules.iter().filter(|rule| rule.finding_id.is_some());
+        let open = history
+            .rules
+            .iter()
+            .filter(|rule| rule.finding_id.is_some());
         let mut open = open.map(|rule| rule.rule.as_str());
         assert!(open.any(|rule| rule.starts_with("manual-change-")));
         assert!(history.rules.iter().any(|rule| rule.verdict == "passed"));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use centinel_breaker::{Change, Instant, Knowledge, Lag, Name, Numbers, Request, Told};
 use centinel_breaker_service::{
     Account, Commit, Config, Entry, Key, KeyScope, Looked, Mark, OpenStore, Record, Role, Sqlite,
-    Way, first_admin, serve,
+    Store, Way, first_admin, serve,
 };
 use serde_json::json;
 

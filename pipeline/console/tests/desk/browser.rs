@@ -34,11 +34,16 @@ async fn sign_in(browser: &Browser, stage: &Stage, name: &str) {
         .await;
 }
 
+/// The page's stream ends with the session, which the browser says, and nothing else.
 async fn sign_out(browser: &Browser) {
+    well(browser).await;
     browser.click("form.sign-out button").await;
     browser
         .until("document.querySelector('form.sign-in')")
         .await;
+    let complaints = browser.complaints().await;
+    let of_the_stream = |said: &String| said.contains("htmx") && said.contains("[object Event]");
+    assert!(complaints.iter().all(of_the_stream), "{complaints:?}");
 }
 
 async fn says(browser: &Browser, words: &str) {

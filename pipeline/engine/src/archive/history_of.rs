@@ -23,6 +23,7 @@ use super::runtime;
 use crate::EngineError;
 use crate::audit::AuditOptions;
 use crate::detect::{bare, put_after, put_before};
+use crate::named::{may_be_named, named};
 use crate::shown::{Values, differing, values};
 
 /// Rows that others may name to reach one entity: more are not followed.
@@ -66,7 +67,9 @@ pub fn history_in_archive(
             .filter(|table| is_archived(catalog, *table, id))
             .collect();
         let kept = [entity.to_owned()];
-        let segments = Segments::all(&location, catalog, &tables, &kept).await?;
+        let named = may_be_named(catalog, id);
+        let all: BTreeSet<TableId> = tables.union(&named).copied().collect();
+        let segments = Segments::all(&location, catalog, &all, &kept).await?;
         let options = AuditOptions {
             memory_bytes: MEMORY_BYTES,
             threads,
@@ -84,7 +87,9 @@ pub fn history_in_archive(
             left_out: 0,
         };
         search.completeness(&tables);
-        let changes = search.changes(&tables).await?;
+        let mut changes = search.changes(&tables).await?;
+        let apart = search.rows_of_named(&named, &changes).await?;
+        changes.extend(apart);
         Ok::<_, String>((changes, search.told, search.left_out))
     });
     let (changes, mut completeness, left_out) = found.map_err(failed)?;
@@ -208,6 +213,32 @@ impl Search<'_> {
             ));
         }
         Ok(changes)
+    }
+
+    /// The rows of entities that these changes name, of tables that do not reach the entity by themselves.
+    async fn rows_of_named(
+        &mut self,
+        tables: &BTreeSet<TableId>,
+        changes: &[Change],
+    ) -> Result<Vec<Change>, String> {
+        let mut keys: BTreeMap<EntityId, BTreeSet<String>> = BTreeMap::new();
+        for (other, key) in named(self.catalog, self.entity, changes) {
+            keys.entry(other).or_default().insert(key);
+        }
+        let mut found = Vec::new();
+        for (other, keys) in keys {
+            for id in tables {
+                let table = self.catalog.table(*id);
+                let Some(EntityPath::Direct { columns, .. }) = table.path_to(other) else {
+                    continue;
+                };
+                if let Some(belongs) = Belongs::new(table, columns, keys.clone()) {
+                    let read = self.read(table, &belongs).await?;
+                    found.extend(read.into_iter().flat_map(|read| read.told(table)));
+                }
+            }
+        }
+        Ok(found)
     }
 
     async fn read(&mut self, table: &Table, belongs: &Belongs) -> Result<Vec<Read>, String> {

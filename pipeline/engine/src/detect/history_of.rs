@@ -22,6 +22,7 @@ use super::keys::{DocumentKind, document_key};
 use super::limits::DetectorLimits;
 use super::shapes::Shapes;
 use crate::EngineError;
+use crate::named::{is_told_with, named};
 use crate::rule_facts::RuleRegister;
 use crate::shown::{Values, differing, money, shown, shown_key, values};
 
@@ -108,6 +109,17 @@ impl HistoryReader {
         let by_hand = self.by_hand(&cases, &register, &key);
         let mut completeness = self.completeness(&asked, &stored)?;
         let mut changes = self.changes(&stored.records, &by_hand, &mut completeness)?;
+        let mut apart = Vec::new();
+        for (other, key) in named(&self.catalog, id, &changes) {
+            let is_kept = kept.contains(&self.catalog.entity(other).name);
+            if is_kept {
+                let told = &mut completeness;
+                apart.extend(self.rows_of_named(other, &key, id, &register, told)?);
+            }
+        }
+        if !apart.is_empty() {
+            changes = joined(vec![changes, apart]);
+        }
         let too_many = changes.len().saturating_sub(MOST_CHANGES);
         changes.drain(..too_many);
         completeness.left_out = too_many as u64;
@@ -119,6 +131,30 @@ impl HistoryReader {
             rules,
             completeness,
         }))
+    }
+
+    /// The rows of an entity that another one names, but for those that reach that one by themselves.
+    fn rows_of_named(
+        &self,
+        entity: EntityId,
+        key: &str,
+        asked: EntityId,
+        register: &RuleRegister,
+        told: &mut Completeness,
+    ) -> Result<Vec<Change>, EngineError> {
+        let place = document_key(DocumentKind::Entity(entity), key);
+        let found = self.store.documents(&[place.as_slice()])?;
+        let Some(document) = found.into_iter().next().flatten() else {
+            return Ok(Vec::new());
+        };
+        let document = self.shapes.as_of_now(document)?;
+        let mut stored = StoredDocument::read(&document)?;
+        stored
+            .records
+            .retain(|record| is_told_with(&self.catalog, record.table, asked));
+        let cases = read_cases(stored.verdicts).map_err(damaged)?;
+        let by_hand = self.by_hand(&cases, register, key);
+        self.changes(&stored.records, &by_hand, told)
     }
 
     /// What each rule of this entity says, as its last look left it.

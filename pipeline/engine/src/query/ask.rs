@@ -1,5 +1,7 @@
 //! One question, until it is answered or reaches a limit.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
@@ -10,7 +12,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
-use futures::TryStreamExt;
+use futures::{FutureExt, TryStreamExt};
 
 use super::error::{QueryError, said, wrong};
 use super::read_only;
@@ -68,7 +70,9 @@ pub fn ask(tables: Tables, text: &str, limits: &QueryLimits) -> Result<Answer, Q
     let (send, receive) = sync_channel(1);
     let most = 2 * limits.memory_bytes + UNACCOUNTED + resident().unwrap_or(0);
     runtime.spawn(async move {
-        let _ = send.send(answer(&tables, &statement, &own).await);
+        let answered = AssertUnwindSafe(answer(&tables, &statement, &own)).catch_unwind();
+        let answered = answered.await;
+        let _ = send.send(answered.unwrap_or_else(|panic| Err(gave_up(&*panic, &own))));
     });
     // No timer of the runtime: what keeps its threads busy would keep that from being heard.
     let ended = loop {
@@ -171,14 +175,32 @@ fn at_most(plan: LogicalPlan, rows: usize) -> Result<LogicalPlan, DataFusionErro
         .build()
 }
 
+/// What the engine says when temporary files would be too large.
+const TOO_LARGE: &str = "The used disk space during the spilling process has exceeded";
+/// What a join says that does not fit into memory, when it cannot read its side once more to put it aside.
+const READ_ONCE: &str = "partition not used yet";
+
+/// The engine panicked.
+fn gave_up(panic: &(dyn Any + Send), limits: &QueryLimits) -> QueryError {
+    let told = panic.downcast_ref::<String>().map(String::as_str);
+    let told = told.or_else(|| panic.downcast_ref::<&str>().copied());
+    match told {
+        Some(told) if told.contains(READ_ONCE) => QueryError::Memory {
+            bytes: limits.memory_bytes,
+            why: "for one side of a join".into(),
+        },
+        _ => QueryError::Failed(
+            "the SQL engine gave up over this query: write it more simply".into(),
+        ),
+    }
+}
+
 /// Why a plan could not be made or did not come to its end.
 fn failed(error: &DataFusionError, limits: &QueryLimits) -> QueryError {
     match error.find_root() {
-        DataFusionError::ResourcesExhausted(why) if why.contains("disk space") => {
-            QueryError::Disk {
-                bytes: limits.file_bytes,
-            }
-        }
+        other if other.to_string().contains(TOO_LARGE) => QueryError::Disk {
+            bytes: limits.file_bytes,
+        },
         DataFusionError::ResourcesExhausted(why) => QueryError::Memory {
             bytes: limits.memory_bytes,
             why: first_line(why),
