@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::breaker::is_safe;
 use super::form::{Fields, Form, Node};
-use super::{BreakerConfig, ConsoleConfig, InterfaceConfig};
+use super::{BreakerConfig, InterfaceConfig, Secret};
 
 const FIELDS: [&str; 8] = [
     "listen",

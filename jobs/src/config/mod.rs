@@ -27,6 +27,7 @@ use centinel_model::{Duration, Severity, Timestamp};
 use data_fixtures::FaultKind;
 
 pub use against::check_against;
+pub use console::ConsoleConfig;
 pub use problem::{Problem, suggest};
 pub use secret::Secret;
 
@@ -67,6 +68,16 @@ pub struct Config {
     /// The circuit breaker that detection tells what it finds.
     pub breaker_report: Option<BreakerReportConfig>,
     /// Who is told what is found.
+    pub alerts: Option<AlertsConfig>,
+    /// How often Centinel checks itself.
+    pub self_check: Option<SelfCheckConfig>,
+    /// Where a running detection is asked.
+    pub interface: Option<InterfaceConfig>,
+    /// The pages for people.
+    pub console: Option<ConsoleConfig>,
+}
+
+/// Who is told what is found.
     pub alerts: Option<AlertsConfig>,
     /// How often Centinel checks itself.
     pub self_check: Option<SelfCheckConfig>,
