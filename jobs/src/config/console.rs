@@ -7,6 +7,27 @@ use super::breaker::is_safe;
 use super::form::{Fields, Form, Node};
 use super::{BreakerConfig, InterfaceConfig, Secret};
 
+/// The pages for people, and whom they ask.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConsoleConfig {
+    /// The line at which `[console]` begins.
+    pub line: usize,
+    /// The address that it listens on.
+    pub listen: SocketAddr,
+    /// Where browsers reach it, where that is not its own address.
+    pub origin: Option<String>,
+    /// Where the breaker is, without a slash at the end.
+    pub breaker: String,
+    /// Certificates (PEM) to trust besides the system's.
+    pub ca: Option<PathBuf>,
+    /// Where a running detection is, its token, and certificates to trust there.
+    pub interface: Option<(String, Secret, Option<PathBuf>)>,
+    /// Folders of reports beside those of the file's own audits and drills.
+    pub reports: Vec<PathBuf>,
+    /// Certificate chain and key, both PEM.
+    pub tls: Option<(PathBuf, PathBuf)>,
+}
+
 const FIELDS: [&str; 8] = [
     "listen",
     "origin",

@@ -78,37 +78,6 @@ pub struct Config {
 }
 
 /// Who is told what is found.
-    pub alerts: Option<AlertsConfig>,
-    /// How often Centinel checks itself.
-    pub self_check: Option<SelfCheckConfig>,
-    /// Where a running detection is asked.
-    pub interface: Option<InterfaceConfig>,
-    /// The pages for people.
-    pub console: Option<ConsoleConfig>,
-}
-
-/// The pages for people, and whom they ask.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ConsoleConfig {
-    /// The line at which `[console]` begins.
-    pub line: usize,
-    /// The address that it listens on.
-    pub listen: std::net::SocketAddr,
-    /// Where browsers reach it, where that is not its own address.
-    pub origin: Option<String>,
-    /// Where the breaker is, without a slash at the end.
-    pub breaker: String,
-    /// Certificates (PEM) to trust besides the system's.
-    pub ca: Option<PathBuf>,
-    /// Where a running detection is, its token, and certificates to trust there.
-    pub interface: Option<(String, Secret, Option<PathBuf>)>,
-    /// Folders of reports beside those of the file's own audits and drills.
-    pub reports: Vec<PathBuf>,
-    /// Certificate chain and key, both PEM.
-    pub tls: Option<(PathBuf, PathBuf)>,
-}
-
-/// Who is told what is found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlertsConfig {
     /// The line at which `[alerts]` begins.
