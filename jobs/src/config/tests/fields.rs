@@ -89,7 +89,7 @@ fn every_field_is_read() {
                     ],
                     topics: vec![
                         topic(
-                            46,
+                            47,
                             "paid",
                             FormatConfig::JsonEvent {
                                 event: "payment_completed".to_owned(),
@@ -121,7 +121,7 @@ fn every_field_is_read() {
                             }),
                         },
                         topic(
-                            63,
+                            64,
                             "avro",
                             FormatConfig::DebeziumAvro(AvroConfig {
                                 registry: "https://registry:8081".to_owned(),
@@ -131,7 +131,7 @@ fn every_field_is_read() {
                             }),
                         ),
                         topic(
-                            71,
+                            72,
                             "flat",
                             FormatConfig::DebeziumFlat(DebeziumConfig {
                                 decimals: Decimals::Precise,
