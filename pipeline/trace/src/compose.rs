@@ -137,7 +137,10 @@ fn newest<T>(mut entries: Vec<T>, at: impl Fn(&T) -> Timestamp) -> (Vec<T>, u64)
 
 /// Rows as they were last, by table and primary key.
 #[derive(Default)]
-struct Before(BTreeMap<(String, String), (VersionOf, Vec<Value>, Vec<MoneyValue>)>);
+struct Before(BTreeMap<(String, String), Known>);
+
+/// A version of a row, its values and its money.
+type Known = (VersionOf, Vec<Value>, Vec<MoneyValue>);
 
 impl Before {
     fn learn(&mut self, change: &Change) {
