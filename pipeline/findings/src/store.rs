@@ -31,9 +31,12 @@ impl Store {
             .connection
             .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
         let migrations = Migrations::from_slice(MIGRATIONS);
-        migrations
-            .to_latest(&mut store.connection)
-            .map_err(|error| unusable(path, error))?;
+        if let Err(error) = migrations.to_latest(&mut store.connection)
+            // Another process may have brought it there just now.
+            && !matches!(migrations.pending_migrations(&store.connection), Ok(0))
+        {
+            return Err(unusable(path, error));
+        }
         store
             .connection
             .pragma_update(None, "application_id", APPLICATION_ID)?;

@@ -131,3 +131,23 @@ fn money_is_nowhere_a_float() {
         .unwrap();
     assert_eq!(sum, "100000000000000000000000000000000000.09");
 }
+
+#[test]
+fn several_make_the_store_at_once() {
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("findings.db");
+        let opened = std::thread::scope(|scope| {
+            let openers: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| Store::open(&path).map(|_| ())))
+                .collect();
+            openers
+                .into_iter()
+                .map(|opener| opener.join().unwrap())
+                .collect::<Vec<_>>()
+        });
+        for opened in opened {
+            opened.unwrap();
+        }
+    }
+}
