@@ -142,8 +142,11 @@ async fn ask(breaker: &Breaker, token: &str) -> Result<Prevented, BreakerProblem
             Cause::Finding(finding) => format!("finding:{finding}"),
             Cause::Stale => "stale".to_owned(),
         };
+        if held == 0 {
+            continue;
+        }
         let mut after = 0;
-        while held > 0 {
+        loop {
             pages += 1;
             if pages > MOST_PAGES {
                 prevented.whole = false;

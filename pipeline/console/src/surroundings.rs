@@ -6,6 +6,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use centinel_model::Timestamp;
 use ring::rand::{SecureRandom, SystemRandom};
 
+/// Fills bytes that nobody can guess.
+pub type Random = dyn Fn(&mut [u8]) -> bool + Send + Sync;
+
 /// Clocks and randomness: the only way by which the console comes to any.
 #[derive(Clone)]
 pub struct Surroundings {
@@ -14,7 +17,7 @@ pub struct Surroundings {
     /// Time since some moment, which never goes back: when sessions end, and how often somebody may try.
     pub steady: Arc<dyn Fn() -> Duration + Send + Sync>,
     /// Fills bytes that nobody can guess; false where it cannot.
-    pub random: Arc<dyn Fn(&mut [u8]) -> bool + Send + Sync>,
+    pub random: Arc<Random>,
 }
 
 impl Surroundings {

@@ -44,11 +44,11 @@ impl Author {
     fn row(&self, table: &str, fits: impl Fn(&Value) -> bool) -> Value {
         let rows = self.lines.iter().filter(|line| line["table"] == table);
         let newest = |row: &Value, name: &str| {
-            let versions = self
+            let mut versions = self
                 .lines
                 .iter()
                 .filter(|line| line["table"] == table && line["after"][name] == row[name]);
-            versions.last().unwrap()["after"].clone()
+            versions.next_back().unwrap()["after"].clone()
         };
         let name = log_name(table);
         let mut rows = rows.map(|line| newest(&line["after"], name));
