@@ -25,6 +25,7 @@ use crate::folders::Folders;
 use crate::interface;
 use crate::plan;
 use crate::printer::complain;
+use crate::self_check::BuiltIn;
 
 const CONFIG: &str = "centinel.toml";
 const CACHE_BYTES: usize = 64 << 20;
@@ -63,6 +64,8 @@ pub struct Running {
 
 /// A state that nobody else has open.
 pub struct AtRest {
+    /// What the state has of the self-check.
+    built_in: Option<BuiltIn>,
     store: Arc<dyn Store>,
     config: Option<Config>,
     folders: Folders,
@@ -111,6 +114,7 @@ impl PlaceArguments {
             None => self.folders.clone(),
         };
         Ok(AtRest {
+            built_in: BuiltIn::of(config.as_ref(), &state),
             store: Arc::new(store),
             config,
             folders,
@@ -271,7 +275,7 @@ impl AtRest {
 
     /// As detection takes the state up.
     fn detector(&self) -> Result<Detector, Status> {
-        let (catalog, rules) = self.folders.load()?;
+        let (catalog, rules) = self.folders.load_with(self.built_in)?;
         let rules = runnable(wanted(&rules.rules, &self.rule), !self.rule.is_empty())?;
         let limits = DetectorLimits {
             rules_may_retire: self.rule.is_empty(),

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::exit::Status;
 use crate::folders::Folders;
 use crate::plan;
+use crate::self_check::BuiltIn;
 
 /// All tables. Nothing of them is opened yet.
 pub fn tables(config: &Config) -> Result<Result<Tables, QueryError>, Status> {
@@ -67,7 +68,8 @@ fn platform(config: &Config, tables: &mut Tables) -> Result<Result<(), QueryErro
     if !detects && config.archive.is_none() {
         return Ok(Ok(()));
     }
-    let catalog = Folders::catalog_of(&config.schemas)?;
+    let built_in = BuiltIn::of(Some(config), &config.state);
+    let catalog = Folders::catalog_with(&config.schemas, built_in)?;
     if detects && let Err(error) = tables.add_state(&catalog, &config.state) {
         return Ok(Err(error));
     }

@@ -16,6 +16,7 @@ use crate::exit::Status;
 use crate::findings::one_line;
 use crate::folders::Folders;
 use crate::printer::{Printer, complain};
+use crate::self_check::BuiltIn;
 
 /// The configuration file that is taken where none is named.
 const CONFIG: &str = "centinel.toml";
@@ -76,7 +77,14 @@ impl TraceArguments {
             },
             None => self.folders.clone(),
         };
-        let catalog = Folders::catalog_of(&folders.schemas)?;
+        let state = match (&self.state, &config) {
+            (Some(state), _) => Some(state),
+            (None, Some(config)) => Some(&config.state),
+            (None, None) => None,
+        };
+        // A state that was checked has the self-check's tables, too.
+        let built_in = state.and_then(|state| BuiltIn::of(config.as_ref(), state));
+        let catalog = Folders::catalog_with(&folders.schemas, built_in)?;
         let Some(entity) = catalog.entity_id(&self.entity) else {
             let names: Vec<&str> = catalog
                 .entities

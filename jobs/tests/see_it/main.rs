@@ -81,7 +81,20 @@ impl Demonstration {
         self.folder.path().join("demo").join("centinel.toml")
     }
 
-    /// What another command says of it meanwhile.
+    /// Ends it as a person does.
+    fn interrupt(&mut self) {
+        let process = self.process.id().to_string();
+        let asked = Command::new("kill").args(["-INT", &process]).status();
+        assert!(asked.unwrap().success());
+        let begun = Instant::now();
+        while self.process.try_wait().unwrap().is_none() {
+            assert!(begun.elapsed() < PATIENCE, "it does not end");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        assert_eq!(self.process.wait().unwrap().code(), Some(0));
+    }
+
+    /// What another command says of it.
     fn ask(&self, arguments: &[&str]) -> String {
         let mut command = Command::new(env!("CARGO_BIN_EXE_centinel"));
         let done = command.args(arguments).arg("--config").arg(self.config());
@@ -139,7 +152,8 @@ async fn look(browser: &Browser, console: &str, path: &str, name: &str) {
     browser.size(1280, 900).await;
 }
 
-async fn followed(browser: &Browser, demonstration: &Demonstration) {
+/// Returns whose trace was looked at: the entity and its key.
+async fn followed(browser: &Browser, demonstration: &Demonstration) -> (String, String) {
     let console = demonstration.console.as_str();
     browser.size(1280, 900).await;
     sign_in(browser, demonstration, "operator").await;
@@ -236,6 +250,7 @@ async fn followed(browser: &Browser, demonstration: &Demonstration) {
     ] {
         look(browser, console, path, name).await;
     }
+    (entity.to_owned(), key.to_owned())
 }
 
 async fn path_of(browser: &Browser) -> String {
@@ -322,10 +337,22 @@ fn keep_pictures() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_sees_a_loss_and_stops_the_money() {
-    let demonstration = Demonstration::start();
+    let mut demonstration = Demonstration::start();
     let browser = Browser::start().await;
-    followed(&browser, &demonstration).await;
+    let (entity, key) = followed(&browser, &demonstration).await;
     browser.end().await;
     checked_itself(&demonstration).await;
     keep_pictures();
+    // What was left is read by others, too.
+    demonstration.interrupt();
+    let told = demonstration.ask(&["trace", &key, "--entity", &entity]);
+    assert!(told.contains(&key), "{told}");
+    let told = demonstration.ask(&[
+        "query",
+        "SELECT count(*) > 1000 AS many FROM state.payment",
+        "--format",
+        "csv",
+    ]);
+    assert_eq!(told.trim().lines().last(), Some("true"), "{told}");
+    demonstration.ask(&["quarantine", "list"]);
 }
