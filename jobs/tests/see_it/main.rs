@@ -220,6 +220,10 @@ async fn followed(browser: &Browser, demonstration: &Demonstration) -> (String, 
     browser
         .until("document.querySelector('form.sign-in')")
         .await;
+    // The page's stream ends with its session, which the browser says; nothing else.
+    let complaints = browser.complaints().await;
+    let of_the_stream = |said: &String| said.contains("htmx") && said.contains("[object Event]");
+    assert!(complaints.iter().all(of_the_stream), "{complaints:?}");
     sign_in(browser, demonstration, "approver").await;
     browser.go(&format!("{console}/breaker/trips/{held}")).await;
     browser.picture("trip-1280").await;
