@@ -148,6 +148,7 @@ async fn look(browser: &Browser, console: &str, path: &str, name: &str) {
             "{path} is {wide} pixels too wide for {width}"
         );
         browser.picture(&format!("{name}-{width}")).await;
+        browser.glimpse(&format!("{name}-{width}-top")).await;
     }
     browser.size(1280, 900).await;
 }
@@ -209,7 +210,7 @@ async fn followed(browser: &Browser, demonstration: &Demonstration) -> (String, 
         .click("form[action='/breaker/trips/new'] button")
         .await;
     browser.until("document.querySelector('#preview')").await;
-    browser.picture("trip-preview-1280").await;
+    browser.glimpse("trip-preview-1280-top").await;
     browser.click("form[action='/breaker/trips'] button").await;
     browser
         .until("/^.breaker.trips.T[0-9]+$/.test(location.pathname)")
@@ -226,7 +227,7 @@ async fn followed(browser: &Browser, demonstration: &Demonstration) -> (String, 
     assert!(complaints.iter().all(of_the_stream), "{complaints:?}");
     sign_in(browser, demonstration, "approver").await;
     browser.go(&format!("{console}/breaker/trips/{held}")).await;
-    browser.picture("trip-1280").await;
+    browser.glimpse("trip-1280-top").await;
     browser.click("input[name='which'][value='all']").await;
     browser
         .click("input[name='disposition'][value='resume']")
@@ -329,13 +330,14 @@ fn keep_pictures() {
         "findings-1280",
         "finding-1280",
         "trace-1280",
-        "breaker-1280",
         "trip-preview-1280",
+        "trip-1280",
+        "rules-1280",
         "overview-390",
         "trace-390",
     ] {
-        let file = format!("{name}.png");
-        std::fs::copy(driver::screenshots().join(&file), folder.join(&file)).unwrap();
+        let taken = driver::screenshots().join(format!("{name}-top.png"));
+        std::fs::copy(taken, folder.join(format!("{name}.png"))).unwrap();
     }
 }
 

@@ -227,7 +227,16 @@ impl Browser {
 
     /// The whole page as a picture.
     pub async fn picture(&self, name: &str) {
-        let parameters = json!({"format": "png", "captureBeyondViewport": true});
+        self.capture(name, true).await;
+    }
+
+    /// What one sees of it without scrolling.
+    pub async fn glimpse(&self, name: &str) {
+        self.capture(name, false).await;
+    }
+
+    async fn capture(&self, name: &str, whole: bool) {
+        let parameters = json!({"format": "png", "captureBeyondViewport": whole});
         let picture = self.devtools("Page.captureScreenshot", parameters).await;
         let bytes = STANDARD.decode(picture["data"].as_str().unwrap()).unwrap();
         std::fs::write(screenshots().join(format!("{name}.png")), bytes).unwrap();
