@@ -53,7 +53,7 @@ pub enum Place {
     /// A detection that runs.
     Running(Running),
     /// The state of one that does not.
-    AtRest(AtRest),
+    AtRest(Box<AtRest>),
 }
 
 /// A detection that answers.
@@ -82,7 +82,8 @@ impl PlaceArguments {
         if let Some(running) = config.as_ref().map(running).transpose()?.flatten() {
             return Ok(Place::Running(running));
         }
-        self.open_state(config).map(Place::AtRest)
+        let state = self.open_state(config)?;
+        Ok(Place::AtRest(Box::new(state)))
     }
 
     fn open_state(&self, config: Option<Config>) -> Result<AtRest, Status> {

@@ -333,10 +333,12 @@ mod tests {
 
     const TIME: Timestamp = Timestamp(1_800_000_000_000_000);
 
+    type Alarms = Vec<(Verdict, Option<String>)>;
+
     struct Played {
         watch: Watch,
         began: Instant,
-        alarms: Arc<Mutex<Vec<(Verdict, Option<String>)>>>,
+        alarms: Arc<Mutex<Alarms>>,
         findings: std::fs::File,
         _folder: tempfile::TempDir,
     }

@@ -64,7 +64,7 @@ impl Places<'_> {
         key: &str,
         told: &mut Told,
     ) -> Result<Vec<History>, Status> {
-        let from_state = self.from_state(entity, key, told)?;
+        let from_state = self.in_state(entity, key, told)?;
         let whole = from_state.as_ref().is_some_and(|history| {
             let known = &history.completeness;
             !known.replaced_missing && known.since.is_none() && known.left_out == 0
@@ -95,7 +95,7 @@ impl Places<'_> {
         Ok(from_state.into_iter().chain(archived).collect())
     }
 
-    fn from_state(
+    fn in_state(
         &self,
         entity: &str,
         key: &str,

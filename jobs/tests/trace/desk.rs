@@ -139,6 +139,11 @@ impl Running {
             .unwrap();
         let (say, said) = channel();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut running = Running {
+            child,
+            address: String::new(),
+            said,
+        };
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 if say.send(line).is_err() {
@@ -147,18 +152,14 @@ impl Running {
             }
         });
         let begun = Instant::now();
-        loop {
+        while running.address.is_empty() {
             assert!(begun.elapsed() < LIMIT, "nobody listens");
-            let line = said.recv_timeout(LIMIT).expect("detection runs");
+            let line = running.said.recv_timeout(LIMIT).expect("detection runs");
             if let Some((_, address)) = line.split_once("listens on http://") {
-                let address = address.trim_end_matches('"').trim().to_owned();
-                return Running {
-                    child,
-                    address,
-                    said,
-                };
+                running.address = address.trim_end_matches('"').trim().to_owned();
             }
         }
+        running
     }
 
     /// Status and body of a question with this token.

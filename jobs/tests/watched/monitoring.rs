@@ -80,8 +80,8 @@ fn every_expression_of_the_dashboard_can_be_asked() {
     let found = expressions(&folder().join("grafana-dashboard.json"));
     assert!(found.len() > 40, "{}", found.len());
     let mut rules = "groups:\n- name: dashboard\n  rules:\n".to_owned();
+    let variables = Regex::new(r"\$(\{\w+\}|\w+)").unwrap();
     for (number, expression) in found.iter().enumerate() {
-        let variables = Regex::new(r"\$(\{\w+\}|\w+)").unwrap();
         let expression = variables.replace_all(expression, ".+");
         let expression = serde_json::to_string(&expression).unwrap();
         writeln!(rules, "  - record: panel:{number}\n    expr: {expression}").unwrap();

@@ -60,8 +60,9 @@ pub fn findings() -> Vec<Finding> {
             let day = 1 + (at * 13) % 23;
             finding.anchor = format!("2026-11-{day:02}T{:02}:{:02}:00Z", at % 24, at % 60);
             finding.judged_at = format!("2026-11-{day:02}T{:02}:{:02}:30Z", at % 24, at % 60);
-            finding.hint =
-                (at % 3 == 0).then(|| "the amounts differ by exactly a factor of 100".into());
+            finding.hint = at
+                .is_multiple_of(3)
+                .then(|| "the amounts differ by exactly a factor of 100".into());
             let row = |entry: &str, booked: &str| -> BTreeMap<String, Option<String>> {
                 [
                     ("order_no", finding.entity_key.as_str()),

@@ -12,7 +12,7 @@ fn many() -> Vec<Finding> {
         .map(|at: usize| {
             let mut finding = finding(["double-refund", "late"][at % 2], &format!("E{at:04}"));
             finding.severity = [Severity::Critical, Severity::Error, Severity::Warn][at % 3];
-            finding.verdict = if at % 5 == 0 {
+            finding.verdict = if at.is_multiple_of(5) {
                 Verdict::Recovered
             } else {
                 Verdict::Confirmed
