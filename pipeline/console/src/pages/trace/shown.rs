@@ -1,7 +1,7 @@
 //! The whole page: the slider, the lanes, and what was known at the chosen stage.
 
 use axum::response::Response;
-use centinel_trace::{Step, Trace};
+use centinel_trace::{RuleNow, Step, Trace};
 use maud::{Markup, html};
 
 use super::compose::Told;
@@ -97,29 +97,36 @@ fn incomplete(person: &Person, trace: &Trace) -> Markup {
 }
 
 /// What the rules in force say now.
+/// Those that do not pass are to be seen at once; the others would stand before the lanes.
 fn rules(person: &Person, trace: &Trace) -> Markup {
-    let broken = trace
-        .rules
-        .iter()
-        .filter(|rule| rule.verdict != "passed")
-        .count();
+    let passes = |rule: &&RuleNow| rule.verdict == "passed";
+    let (passing, broken): (Vec<&RuleNow>, Vec<&RuleNow>) = trace.rules.iter().partition(passes);
     html! {
         @if !trace.rules.is_empty() {
-            details open[broken > 0] {
+            (verdicts(person, &broken))
+            details {
                 summary {
                     (person.say(text("Rules now", "规则当前判定"))) ": "
-                    (trace.rules.len() - broken) " " (person.say(text("pass", "通过"))) ", "
-                    (broken) " " (person.say(text("do not", "未通过")))
+                    (passing.len()) " " (person.say(text("pass", "通过"))) ", "
+                    (broken.len()) " " (person.say(text("do not", "未通过")))
                 }
-                ul.verdicts {
-                    @for rule in &trace.rules {
-                        li class={ "verdict " (rule.verdict) } {
-                            strong { (verdict(person, &rule.verdict)) } " "
-                            a href={ "/rules/" (crate::visit::part(&rule.rule)) } { (rule.title) }
-                            @if let Some((amount, currency)) = &rule.amount { " " span.number { (amount) " " (currency) } }
-                            @if let Some(id) = &rule.finding_id {
-                                " " a href={ "/findings/" (crate::visit::part(id)) } { (person.say(text("finding", "异常"))) }
-                            }
+                (verdicts(person, &passing))
+            }
+        }
+    }
+}
+
+fn verdicts(person: &Person, rules: &[&RuleNow]) -> Markup {
+    html! {
+        @if !rules.is_empty() {
+            ul.verdicts {
+                @for rule in rules {
+                    li class={ "verdict " (rule.verdict) } {
+                        strong { (verdict(person, &rule.verdict)) } " "
+                        a href={ "/rules/" (crate::visit::part(&rule.rule)) } { (rule.title) }
+                        @if let Some((amount, currency)) = &rule.amount { " " span.number { (amount) " " (currency) } }
+                        @if let Some(id) = &rule.finding_id {
+                            " " a href={ "/findings/" (crate::visit::part(id)) } { (person.say(text("finding", "异常"))) }
                         }
                     }
                 }
