@@ -6,6 +6,11 @@ use std::process::ExitCode;
 use centinel_breaker_service::{Config, first_admin, serve};
 
 fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_target(false)
+        .init();
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
