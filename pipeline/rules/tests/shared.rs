@@ -349,6 +349,12 @@ fn only_what_is_the_same_is_shared() {
         // An outer join is no inner one, and what is read of both sides is not what is read of one.
         (0, vec![joined, "SELECT b.order_no, c.c_no FROM b LEFT JOIN c ON b.b_no = c.b_no"]),
         (0, vec![joined, "SELECT b.order_no FROM b WHERE EXISTS (SELECT 1 FROM c WHERE b.b_no = c.b_no)"]),
+        // A join with more conditions is one with fewer, filtered; not so an outer one.
+        (1, vec![joined, "SELECT b.order_no, c.amount FROM c JOIN b ON b.b_no = c.b_no WHERE c.g = 'x' AND b.amount > 0.01"]),
+        (0, vec![
+            "SELECT b.order_no, c.c_no FROM b LEFT JOIN c ON b.b_no = c.b_no",
+            "SELECT b.order_no, c.c_no FROM b LEFT JOIN c ON b.b_no = c.b_no AND c.g = 'x'",
+        ]),
         // Groups over the join are shared, and so is the join with them.
         (2, vec![
             joined,

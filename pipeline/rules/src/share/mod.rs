@@ -8,6 +8,7 @@ mod choose;
 pub(crate) mod held;
 mod relation;
 mod rewrite;
+mod weaken;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -64,6 +65,10 @@ impl Sharing {
         engine: &Arc<RuntimeEnv>,
     ) -> Result<Sharing, RulesError> {
         let mut relations = Relations::default();
+        for (plan, _) in plans {
+            relations.node(plan);
+        }
+        relations.weaker = weaken::weaker(&relations);
         let nodes: Vec<Node> = plans.iter().map(|(plan, _)| relations.node(plan)).collect();
         let shared = choose::shared(&relations, &nodes);
         let wanted = choose::wanted(&relations, &nodes, &shared);

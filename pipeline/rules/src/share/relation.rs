@@ -9,6 +9,7 @@ use std::sync::Arc;
 use arrow::datatypes::Fields;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, JoinType, NullEquality};
+use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{
     Aggregate, Expr, Join, LogicalPlan, TableScan, TableSource, Volatility,
 };
@@ -72,6 +73,8 @@ pub(super) struct Relations {
     ids: HashMap<Relation, Id>,
     sources: HashMap<Id, Arc<dyn TableSource>>,
     aggregates: HashMap<Id, Vec<Expr>>,
+    /// Inner joins that are others of these, filtered.
+    pub weaker: HashMap<Id, (Id, Expr)>,
 }
 
 impl Relations {
@@ -266,10 +269,9 @@ impl Relations {
             Some(filter) => Some(translated(filter, &either)?),
             None => None,
         };
-        let is_inner = join.join_type == JoinType::Inner;
-        let (below, above) = match is_inner {
-            true => (None, filter),
-            false => (filter, None),
+        let (below, mut above) = match join.join_type {
+            JoinType::Inner => (None, filter),
+            _ => (filter, None),
         };
         let mut relation = self.id(Relation::Join {
             left: left.relation,
@@ -279,6 +281,10 @@ impl Relations {
             kind: join.join_type,
             nulls: join.null_equality,
         });
+        if let Some((weaker, condition)) = self.weaker.get(&relation) {
+            relation = *weaker;
+            above = conjunction([condition.clone()].into_iter().chain(above));
+        }
         if let Some(condition) = above {
             relation = self.id(Relation::Filter {
                 input: relation,
