@@ -61,7 +61,7 @@ impl Choices<'_> {
             "",
             "",
             "HAVING COUNT(*) > 1",
-            "HAVING SUM(#amount) > 0.02",
+            "HAVING CAST(SUM(#amount) AS DECIMAL(20, 2)) > 0.02",
             "HAVING MIN(#g) <> MAX(#g)",
         ])
         .replace('#', t)
