@@ -178,6 +178,12 @@ impl Evaluator {
         outcomes
     }
 
+    /// The same rules, each by its own plan, so that both ways can be compared.
+    pub fn unshared(mut self) -> Evaluator {
+        self.sharing = Sharing::default();
+        self
+    }
+
     /// How many joins and groups its rules compute together, once for each slice.
     pub fn shared_parts(&self) -> usize {
         self.sharing.parts.len()
