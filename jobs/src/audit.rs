@@ -22,7 +22,7 @@ use crate::check::refuse;
 use crate::detect::wall_clock;
 use crate::exit::Status;
 use crate::folders::Folders;
-use crate::printer::complain;
+use crate::printer::{complain, explain};
 
 /// How alike a rule's name must be to be suggested, of 1.
 const ALIKE: f64 = 0.6;
@@ -92,7 +92,7 @@ pub fn run(arguments: &AuditArguments) -> ExitCode {
     let rules = match wanted_in_audits(&rules.rules, &arguments.rule) {
         Ok(rules) => rules,
         Err(problems) => {
-            problems.iter().for_each(complain);
+            problems.iter().for_each(explain);
             return Status::WrongUsage.into();
         }
     };
@@ -108,7 +108,7 @@ pub fn run(arguments: &AuditArguments) -> ExitCode {
     let mut report = match report {
         Ok(report) => report,
         Err(error) => {
-            complain(format_args!("error: {error}"));
+            explain(format_args!("error: {error}"));
             return Status::CouldNotJudge.into();
         }
     };

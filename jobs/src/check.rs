@@ -1,10 +1,12 @@
 //! `centinel check`: whether detection could begin: the configuration, schemas, rules, secrets, every source, what a
 //! new state begins with, and the archive.
 
+mod alerts;
 mod archive;
 mod audits;
 mod bootstrap;
 mod breaker;
+mod interface;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -15,10 +17,12 @@ use centinel_catalog::{Catalog, open_file};
 use centinel_source::{check_binlog, check_kafka};
 use clap::Args;
 
+use alerts::AlertsProbe;
 use archive::ArchiveProbe;
 use audits::{AuditProbe, DrillProbe};
 use bootstrap::BootstrapProbe;
 use breaker::{BreakerProbe, ReportProbe};
+use interface::InterfaceProbe;
 
 use crate::config::{
     BinlogConfig, Config, FileConfig, KafkaConfig, Problem, Source, SourceConfig, check_against,
@@ -27,7 +31,8 @@ use crate::detect::wall_clock;
 use crate::exit::Status;
 use crate::folders::Folders;
 use crate::plan;
-use crate::printer::{Printer, complain, counted};
+use crate::printer::{Printer, complain, counted, explain};
+use crate::self_check::{BuiltIn, SOURCE};
 
 /// The command line of `centinel check`.
 #[derive(Args, Debug)]
@@ -61,9 +66,10 @@ impl CheckArguments {
         let alone = config.sources.is_empty() && config.audits.is_empty();
         let (catalog, rules) = match alone {
             true => Default::default(),
-            false => folders.load()?,
+            false => folders.load_with(BuiltIn::of(Some(&config), &config.state))?,
         };
-        let names: Vec<&str> = catalog.sources.iter().map(String::as_str).collect();
+        let names = catalog.sources.iter().map(String::as_str);
+        let names: Vec<&str> = names.filter(|name| *name != SOURCE).collect();
         // What is only run by the clock reads no source.
         let mut problems = match config.sources.is_empty() {
             true => Vec::new(),
@@ -116,6 +122,14 @@ impl CheckArguments {
             let found = ReportProbe(&config, report).probe();
             status = status.max(tell(&mut printer, "breaker_report", "be told", &found));
         }
+        if let Some(alerts) = &config.alerts {
+            let found = AlertsProbe(&config, alerts).probe();
+            status = status.max(tell(&mut printer, "alerts", "be told", &found));
+        }
+        if let Some(interface) = &config.interface {
+            let found = InterfaceProbe(&config, interface).probe();
+            status = status.max(tell(&mut printer, "interface", "be served", &found));
+        }
         for audit in &config.audits {
             let found = AuditProbe(&config, audit).probe();
             let name = format!("audit {}", audit.name);
@@ -137,7 +151,7 @@ fn tell<W: Write>(printer: &mut Printer<W>, place: &str, used: &str, found: &[Pr
         return Status::Clean;
     }
     printer.line(format_args!("{place}: cannot {used}"));
-    found.iter().for_each(complain);
+    found.iter().for_each(explain);
     Status::CouldNotJudge
 }
 
@@ -212,7 +226,7 @@ fn of_source(
 
 /// Shows every problem.
 pub fn refuse(problems: &[Problem]) -> Status {
-    problems.iter().for_each(complain);
+    problems.iter().for_each(explain);
     complain(counted(problems.len() as u64, "problem", "problems"));
     Status::WrongUsage
 }

@@ -1,5 +1,6 @@
 //! `centinel detect`: reads change and event logs, and says what is broken as soon as it is sure.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,9 +10,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use centinel_batch::Limits;
 use centinel_engine::EngineError;
 use centinel_engine::detect::{
-    BootstrapOptions, Detector, DetectorLimits, InputFile, RunOptions, RunReport, Until,
+    BootstrapOptions, Detector, DetectorLimits, InputFile, Open, RunOptions, RunReport, Until,
 };
-use centinel_model::{Duration, Severity, Timestamp};
+use centinel_model::{Duration, Severity, Timestamp, is_self_check};
 use centinel_outlet::archive::ArchiveOptions;
 use centinel_outlet::{
     CouldNotJudge, LineFile, LineWriter, Outlet, Report, exit_status, write_junit,
@@ -29,8 +30,9 @@ use crate::exit::Status;
 use crate::findings_report::FindingsReport;
 use crate::folders::Folders;
 use crate::plan;
-use crate::printer::{complain, counted};
+use crate::printer::{complain, counted, explain};
 use crate::reload::Watched;
+use crate::self_check::{BuiltIn, Log};
 
 /// The exit status of a process that was interrupted twice, as shells count.
 const INTERRUPTED: i32 = 130;
@@ -165,14 +167,20 @@ pub fn run(arguments: &DetectArguments) -> ExitCode {
 
 impl DetectArguments {
     fn detect(&self) -> Result<ExitCode, Status> {
-        let plan: Plan = match &self.config {
+        let mut plan: Plan = match &self.config {
             Some(path) => self.configured(path)?,
             None => self.given()?,
         };
         let config = plan.config.clone();
-        let watched = Watched::begin(&plan.folders, &self.rule, plan.config);
-        let (catalog, rules) = plan.folders.load()?;
+        let built_in = BuiltIn::of(config.as_ref(), &plan.state);
+        let watched = Watched::begin(&plan.folders, &self.rule, plan.config).with(built_in);
+        let (catalog, rules) = plan.folders.load_with(built_in)?;
         let rules = runnable(wanted(&rules.rules, &self.rule), !self.rule.is_empty())?;
+        let synthetic = built_in
+            .map(|_| synthetic_orders(&plan.state))
+            .transpose()?;
+        let inputs = synthetic.iter().map(|log| log.input().into());
+        plan.options.inputs.extend(inputs);
         let detection = Detection {
             catalog,
             rules,
@@ -183,6 +191,8 @@ impl DetectArguments {
             state: plan.state,
             options: plan.options,
             reload: (self.until() == Until::Stopped).then_some(watched),
+            in_force: Default::default(),
+            quarantine: Default::default(),
         };
         let mut outlet: Box<dyn Outlet> = match &plan.out {
             Some(path) => Box::new(LineFile::open(path).map_err(|error| {
@@ -195,6 +205,12 @@ impl DetectArguments {
             None => Box::new(LineWriter(std::io::stdout())),
         };
         let mut beside = Beside::begin(config.as_ref(), &detection, plan.out.as_deref())?;
+        if let Some(log) = synthetic {
+            let rounds = self.until() == Until::Stopped
+                && self.until_quiet.is_none()
+                && self.rule.is_empty();
+            beside.check_itself(log, config.as_ref(), plan.out.as_deref(), rounds)?;
+        }
         let stop = stop_when_asked()?;
         let mut told = FindingsReport::default();
         let mut catch_up = CatchUp::default();
@@ -208,6 +224,7 @@ impl DetectArguments {
                 told.take_in(messages);
             }
         });
+        beside.ended(done.as_ref().err());
         beside.end();
         match done {
             Ok(ended) => {
@@ -369,6 +386,17 @@ impl DetectArguments {
     }
 }
 
+/// The log of synthetic orders of a state that checks itself.
+///
+/// # Errors
+/// When it cannot be written; the reason was told.
+pub fn synthetic_orders(state: &Path) -> Result<Log, Status> {
+    Log::begin(state, wall_clock()).map_err(|error| {
+        complain(format_args!("error: the self-check cannot begin: {error}"));
+        Status::CouldNotJudge
+    })
+}
+
 /// A span as the standard library has it.
 pub fn std_duration(span: Duration) -> std::time::Duration {
     std::time::Duration::from_micros(span.0.max(0).unsigned_abs())
@@ -398,7 +426,7 @@ pub fn runnable(
     asked_for: bool,
 ) -> Result<Vec<Arc<Rule>>, Status> {
     let rules = rules.map_err(|problems| {
-        problems.iter().for_each(complain);
+        problems.iter().for_each(explain);
         Status::WrongUsage
     })?;
     let (runnable, others): (Vec<_>, Vec<_>) =
@@ -471,7 +499,14 @@ fn summarise(detector: &Detector, report: &RunReport) {
         counted(counters.messages, "message", "messages"),
         counted(detector.holes(), "record", "records"),
     ));
-    for (rule, open) in detector.open() {
+    let waiting = detector.waiting_holes();
+    if waiting > 0 {
+        complain(format_args!(
+            "  {} in quarantine: see `centinel quarantine list`, then accept or redrive",
+            counted(waiting, "record waits", "records wait")
+        ));
+    }
+    for (rule, open) in real(detector) {
         if open.confirmed + open.undetermined > 0 {
             complain(format_args!(
                 "  {rule}: {} confirmed, {} undetermined",
@@ -513,7 +548,7 @@ fn summarise(detector: &Detector, report: &RunReport) {
             silent.join(", ")
         ));
     }
-    let waiting: i64 = detector.open().values().map(|open| open.suspected).sum();
+    let waiting: i64 = real(detector).values().map(|open| open.suspected).sum();
     if waiting > 0 {
         complain(format_args!(
             "  {waiting} suspected and not sure yet: in flight"
@@ -521,15 +556,22 @@ fn summarise(detector: &Detector, report: &RunReport) {
     }
 }
 
+/// What is open, without what the self-check planted.
+fn real(detector: &Detector) -> BTreeMap<String, Open> {
+    let mut open = detector.open();
+    open.retain(|rule, _| !is_self_check(rule));
+    open
+}
+
 /// What the exit status says: what could not be judged weighs more than what was found.
 fn status(detector: &Detector, rules: &[Arc<Rule>], fail_on: Severity) -> ExitCode {
-    let open = detector.open();
+    let open = real(detector);
     let unsure = open
         .values()
         .any(|open| open.undetermined > 0 || (detector.at_the_end() && open.suspected > 0));
     // What depends on a source that has never said how far it stands could not be judged.
     let silent = !detector.silent_sources().is_empty();
-    let could_not_judge = detector.holes() > 0 || unsure || silent;
+    let could_not_judge = detector.waiting_holes() > 0 || unsure || silent;
     let broken = rules
         .iter()
         .filter(|rule| open.get(&rule.id).is_some_and(|open| open.confirmed > 0));

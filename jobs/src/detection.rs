@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use centinel_catalog::Catalog;
 use centinel_engine::EngineError;
 use centinel_engine::detect::{
-    Detector, DetectorLimits, Inputs, RunOptions, RunReport, Surroundings, run_on,
+    Detector, DetectorLimits, Inputs, Quarantine, RunOptions, RunReport, Surroundings, run_on,
 };
 use centinel_model::{Position, Positions};
 use centinel_outlet::{Message, Outlet};
@@ -15,8 +15,10 @@ use centinel_rules::Rule;
 use centinel_state::{FileStore, Store};
 
 use crate::detect::wall_clock;
+use crate::in_force::InForce;
 use crate::printer::complain;
 use crate::reload::{Loaded, Reload, Watched};
+use crate::self_check::SOURCE;
 use crate::sweep_told::SweepTold;
 
 /// Pages of the state's own cache.
@@ -38,6 +40,10 @@ pub struct Detection {
     pub options: RunOptions,
     /// Where rules and schemas are looked for while the run lasts.
     pub reload: Option<Watched>,
+    /// Shows the rules and schemas in force to those who stand beside.
+    pub in_force: InForce,
+    /// By which people settle records that could not be read, while it runs.
+    pub quarantine: Quarantine,
 }
 
 /// A run that has ended.
@@ -64,7 +70,10 @@ impl Detection {
         observe: &mut dyn FnMut(&Detector, &[Message]),
     ) -> Result<Ended, EngineError> {
         let store: Arc<dyn Store> = Arc::new(FileStore::open(&self.state, STORE_CACHE_BYTES)?);
-        let mut force = self.begin((Arc::clone(&self.catalog), self.rules.clone()), &store)?;
+        self.in_force.set(&self.catalog, &self.rules);
+        let loaded = (Arc::clone(&self.catalog), self.rules.clone());
+        // The log of synthetic orders is another one at each start.
+        let mut force = self.begin(loaded, &store, Some(SOURCE))?;
         force.inputs.begin()?;
         let reload = self
             .reload
@@ -122,14 +131,23 @@ impl Detection {
             if self.take_over(&mut force, next, &store)
                 && let Some(reload) = &reload
             {
+                self.in_force.set(&force.loaded.0, &force.loaded.1);
                 reload.took_over(&force.loaded.0);
             }
         }
     }
 
-    fn begin(&self, loaded: Loaded, store: &Arc<dyn Store>) -> Result<Force, EngineError> {
+    /// `anew` is the input that is read from its beginning, wherever state stands in one of its name.
+    fn begin(
+        &self,
+        loaded: Loaded,
+        store: &Arc<dyn Store>,
+        anew: Option<&str>,
+    ) -> Result<Force, EngineError> {
         let detector = self.detector(&loaded, store)?;
-        let inputs = Inputs::open(&loaded.0, detector.positions(), &self.options)?;
+        let mut positions = detector.positions().clone();
+        anew.and_then(|input| positions.0.remove(input));
+        let inputs = Inputs::open(&loaded.0, &positions, &self.options)?;
         Ok(Force {
             loaded,
             detector,
@@ -153,7 +171,7 @@ impl Detection {
                 force.detector.counters = counters;
                 force.loaded = next;
             }),
-            false => self.begin(next, store).map(|begun| {
+            false => self.begin(next, store, None).map(|begun| {
                 let counters = force.detector.counters;
                 let Force { inputs, .. } = std::mem::replace(force, begun);
                 force.inputs.follow_on(inputs);
@@ -162,9 +180,10 @@ impl Detection {
         };
         match &taken {
             Ok(()) => complain(format_args!("taken over: {what}")),
-            Err(error) => complain(format_args!(
-                "error: {error}\nthe rules and schemas in force stay in force until this is mended"
-            )),
+            Err(error) => {
+                complain(format_args!("error: {error}"));
+                complain("the rules and schemas in force stay in force until this is mended");
+            }
         }
         taken.is_ok()
     }
@@ -178,7 +197,9 @@ impl Detection {
             ..DetectorLimits::default()
         };
         let (catalog, rules) = loaded;
-        Detector::new(Arc::clone(catalog), rules, Arc::clone(store), limits)
+        let mut detector = Detector::new(Arc::clone(catalog), rules, Arc::clone(store), limits)?;
+        detector.answer(&self.quarantine);
+        Ok(detector)
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use centinel_catalog::open_file;
 use centinel_engine::detect::{PLAN_SCHEMA, PlanMessage, SOURCE_SCHEMA};
-use centinel_model::{FINDING_SCHEMA, Finding, FindingId};
+use centinel_model::{FINDING_SCHEMA, Finding, FindingId, is_self_check};
 
 /// Lines longer than this are none of detection's.
 const LONGEST_LINE: u64 = 16 << 20;
@@ -47,7 +47,9 @@ pub fn read_findings(path: &Path) -> Result<FindingsFile, String> {
         if value["schema"] == FINDING_SCHEMA {
             let finding: Finding = serde_json::from_value(value)
                 .map_err(|error| format!("line {number} is a finding of another form: {error}"))?;
-            told.findings.insert(finding.finding_id.clone(), finding);
+            if !is_self_check(&finding.rule) {
+                told.findings.insert(finding.finding_id.clone(), finding);
+            }
         } else if value["schema"] == SOURCE_SCHEMA {
             let source = value["source"].as_str().unwrap_or_default().to_owned();
             match value["state"] == "behind" {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use centinel_engine::detect::Detector;
-use centinel_model::{Finding, Verdict};
+use centinel_model::{Finding, Verdict, is_self_check};
 use centinel_outlet::{CouldNotJudge, Message, Report, RuleSummary};
 use centinel_rules::Rule;
 
@@ -25,6 +25,9 @@ impl FindingsReport {
             let Ok(finding) = serde_json::from_slice::<Finding>(bytes) else {
                 continue;
             };
+            if is_self_check(&finding.rule) {
+                continue;
+            }
             let id = finding.finding_id.to_string();
             match finding.verdict {
                 Verdict::Confirmed | Verdict::Undetermined => {
@@ -66,15 +69,20 @@ impl FindingsReport {
                 reason: finding.hint.unwrap_or_else(|| "undetermined".into()),
             })
             .collect();
-        if detector.holes() > 0 {
+        let waiting = detector.waiting_holes();
+        if waiting > 0 {
             could_not_judge.push(CouldNotJudge {
                 rule: None,
                 entity_key: None,
-                reason: format!("{} records could not be read", detector.holes()),
+                reason: format!("{waiting} records could not be read"),
             });
         }
         Report {
-            rules: rules.iter().map(summary).collect(),
+            rules: rules
+                .iter()
+                .filter(|rule| !is_self_check(&rule.id))
+                .map(summary)
+                .collect(),
             findings,
             could_not_judge,
             ..Report::default()

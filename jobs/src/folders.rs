@@ -8,7 +8,8 @@ use centinel_rules::RuleSet;
 use clap::Args;
 
 use crate::exit::Status;
-use crate::printer::{complain, counted};
+use crate::printer::{complain, counted, explain};
+use crate::self_check::BuiltIn;
 
 /// Where schemas and rules lie.
 #[derive(Args, Clone, Debug)]
@@ -24,9 +25,28 @@ pub struct Folders {
 impl Folders {
     /// Reads both folders, or says every mistake on standard error.
     pub fn load(&self) -> Result<(Arc<Catalog>, RuleSet), Status> {
-        let catalog = Folders::catalog_of(&self.schemas)?;
-        let rules = centinel_rules::load(&self.rules, &catalog).map_err(|list| refuse(&list))?;
+        self.load_with(None)
+    }
+
+    /// Reads both folders, and beside them what a state has of the self-check.
+    pub fn load_with(&self, built_in: Option<BuiltIn>) -> Result<(Arc<Catalog>, RuleSet), Status> {
+        let catalog = Folders::catalog_with(&self.schemas, built_in)?;
+        let mut rules =
+            centinel_rules::load(&self.rules, &catalog).map_err(|list| refuse(&list))?;
+        if let Some(built_in) = built_in {
+            let added = built_in.add_rule(&mut rules, &catalog);
+            added.map_err(|list| refuse(&list))?;
+        }
         Ok((catalog, rules))
+    }
+
+    /// Reads a folder of schemas, and beside them what a state has of the self-check.
+    pub fn catalog_with(schemas: &Path, built_in: Option<BuiltIn>) -> Result<Arc<Catalog>, Status> {
+        if built_in.is_none() {
+            return Folders::catalog_of(schemas);
+        }
+        let catalog = BuiltIn::catalog(schemas).map_err(|list| refuse(&list))?;
+        Ok(Arc::new(catalog))
     }
 
     /// Reads a folder of schemas, or says every mistake on standard error.
@@ -39,7 +59,7 @@ impl Folders {
 /// Shows mistakes of files, each in its text.
 pub fn refuse(mistakes: &[Diagnostic]) -> Status {
     for mistake in mistakes {
-        complain(&mistake.rendered);
+        explain(&mistake.rendered);
         complain("");
     }
     complain(counted(mistakes.len() as u64, "mistake", "mistakes"));

@@ -2,8 +2,10 @@
 
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
+use std::panic::Location;
 
 use crate::exit::Status;
+use crate::log;
 
 /// Prints until the first failure, which it keeps.
 pub struct Printer<W> {
@@ -47,9 +49,17 @@ impl<W: Write> Printer<W> {
     }
 }
 
-/// Says something on standard error; where that is closed, nobody wants to know.
+/// Says something on standard error, in one line: ends of lines in it are data, and written as escapes.
+#[track_caller]
 pub fn complain(text: impl Display) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    log::say(Location::caller().file(), &text.to_string(), false);
+}
+
+/// Says something of several lines that Centinel itself put together, of files that people write for it: rules, schemas,
+/// plans, the configuration.
+#[track_caller]
+pub fn explain(text: impl Display) {
+    log::say(Location::caller().file(), &text.to_string(), true);
 }
 
 /// A number with what it counts.

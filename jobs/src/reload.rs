@@ -19,8 +19,9 @@ use crate::check;
 use crate::config::{Config, check_against};
 use crate::detect::runnable;
 use crate::exit::Status;
-use crate::folders::{Folders, refuse};
+use crate::folders::Folders;
 use crate::printer::complain;
+use crate::self_check::{BuiltIn, SOURCE};
 
 /// How often the folders are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -40,6 +41,8 @@ pub struct Watched {
     only: Vec<String>,
     /// Says where the sources are read, where a file does; it is read at the start only.
     config: Option<Config>,
+    /// What the state has of the self-check.
+    built_in: Option<BuiltIn>,
     looks: Looks,
     contents: Contents,
 }
@@ -52,9 +55,15 @@ impl Watched {
             folders: folders.clone(),
             only: only.to_vec(),
             config,
+            built_in: None,
             contents: Contents::of(&looks),
             looks,
         }
+    }
+
+    /// The same with what the state has of the self-check.
+    pub fn with(self, built_in: Option<BuiltIn>) -> Watched {
+        Watched { built_in, ..self }
     }
 }
 
@@ -236,11 +245,14 @@ impl Watch {
             folders,
             only,
             config,
+            built_in,
             ..
         } = &self.watched;
-        let catalog = self.known(Folders::catalog_of(&folders.schemas)?);
+        let (catalog, rules) = folders.load_with(*built_in)?;
+        let catalog = self.known(catalog);
         if let Some(config) = config {
-            let names: Vec<&str> = catalog.sources.iter().map(String::as_str).collect();
+            let names = catalog.sources.iter().map(String::as_str);
+            let names: Vec<&str> = names.filter(|name| *name != SOURCE).collect();
             let problems = check_against(config, &names);
             if !problems.is_empty() {
                 let status = check::refuse(&problems);
@@ -248,7 +260,6 @@ impl Watch {
                 return Err(status);
             }
         }
-        let rules = centinel_rules::load(&folders.rules, &catalog).map_err(|list| refuse(&list))?;
         let rules = runnable(wanted(&rules.rules, only), !only.is_empty())?;
         Ok((catalog, rules))
     }

@@ -1,30 +1,20 @@
-//! A file of findings, read line by line while it grows.
-//!
-//! Detection may cut the file back to what it knows of when it starts, and then writes the same bytes again: what was read
-//! before stays right.
+//! A file of findings, read report by report while it grows.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io;
 use std::path::Path;
 
 use centinel_breaker::{Name, Report};
-use centinel_catalog::open_file;
 
 use super::translate::{ends, report_of};
+use crate::following::Following;
 
-/// Lines longer than this are none of detection's.
-const LONGEST_LINE: u64 = 16 << 20;
 /// Reports that are sent at once.
 pub const MOST_AT_ONCE: usize = 64;
 
 /// The lines of a file behind some place.
 pub struct Lines {
-    reader: BufReader<File>,
-    /// The end of the last whole line.
-    offset: u64,
-    /// A line whose end has not come yet.
-    partial: Vec<u8>,
+    file: Following,
     /// The next report, read already, and where its line ends.
     held: Option<(Report, u64)>,
 }
@@ -42,14 +32,8 @@ pub struct Wave {
 impl Lines {
     /// Opens a file behind this byte.
     pub fn open(path: &Path, offset: u64) -> io::Result<Lines> {
-        let mut file = open_file(path)?;
-        file.seek(SeekFrom::Start(offset))?;
-        Ok(Lines {
-            reader: BufReader::with_capacity(64 << 10, file),
-            offset,
-            partial: Vec::new(),
-            held: None,
-        })
+        let file = Following::open(path, offset)?;
+        Ok(Lines { file, held: None })
     }
 
     /// What comes next, as far as the file goes.
@@ -59,12 +43,12 @@ impl Lines {
             let (report, end) = match self.held.take() {
                 Some((report, end)) => (Some(report), end),
                 None => {
-                    let Some(line) = self.line()? else { break };
+                    let Some(line) = self.file.line()? else { break };
                     let read = report_of(&line).unwrap_or_else(|problem| {
                         wave.problems.push(problem);
                         None
                     });
-                    (read, self.offset)
+                    (read, self.file.offset())
                 }
             };
             if let Some(report) = report {
@@ -82,37 +66,22 @@ impl Lines {
     /// What is open at the end of the file, in the order in which it was told last.
     pub fn open_at_end(&mut self) -> io::Result<Wave> {
         let (mut wave, mut last) = (Wave::default(), HashMap::<Name, (u64, Report)>::new());
-        while let Some(line) = self.line()? {
+        while let Some(line) = self.file.line()? {
             match report_of(&line) {
                 Ok(None) => {}
                 Ok(Some(report)) if ends(report.verdict) => {
                     last.remove(&report.finding_id);
                 }
                 Ok(Some(report)) => {
-                    last.insert(report.finding_id.clone(), (self.offset, report));
+                    last.insert(report.finding_id.clone(), (self.file.offset(), report));
                 }
                 Err(problem) => wave.problems.push(problem),
             }
         }
         let last: BTreeMap<u64, Report> = last.into_values().collect();
         wave.reports = last.into_values().collect();
-        wave.end = Some(self.offset);
+        wave.end = Some(self.file.offset());
         Ok(wave)
-    }
-
-    /// The next whole line, if it has come.
-    fn line(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let room = LONGEST_LINE.saturating_sub(self.partial.len() as u64);
-        let mut limited = (&mut self.reader).take(room);
-        limited.read_until(b'\n', &mut self.partial)?;
-        if self.partial.last() != Some(&b'\n') {
-            return match (self.partial.len() as u64) < LONGEST_LINE {
-                true => Ok(None),
-                false => Err(io::Error::other("a line is longer than any of detection's")),
-            };
-        }
-        self.offset += self.partial.len() as u64;
-        Ok(Some(std::mem::take(&mut self.partial)))
     }
 }
 
@@ -121,7 +90,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use std::io::Write;
+    use std::fs::File;
+    use std::io::{Seek, SeekFrom, Write};
 
     fn line(finding: &str, sequence: u64, verdict: &str) -> String {
         format!(

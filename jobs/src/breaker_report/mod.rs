@@ -162,6 +162,12 @@ impl Reporting {
         self.shared.written.notify_one();
     }
 
+    /// Why the breaker is not told at present, if it is not.
+    pub fn trouble(&self) -> impl Fn() -> Option<String> + Send + Sync + use<> {
+        let shared = Arc::clone(&self.shared);
+        move || shared.trouble()
+    }
+
     /// Tells the rest, for some seconds at most, and says what is left.
     pub fn end(mut self) {
         self.finish();
@@ -382,10 +388,13 @@ async fn deliver(shared: Arc<Shared>, report: Report) {
                 status: 400 | 409 | 413 | 422,
                 text,
             })) => {
-                complain(format_args!(
+                tracing::error!(
+                    rule = %report.rule,
+                    finding = %report.finding_id,
                     "error: the breaker refuses finding {} of rule {}: {text}",
-                    report.finding_id, report.rule
-                ));
+                    report.finding_id,
+                    report.rule
+                );
                 return;
             }
             Err(error) => {
@@ -399,6 +408,12 @@ async fn deliver(shared: Arc<Shared>, report: Report) {
 }
 
 impl Shared {
+    fn trouble(&self) -> Option<String> {
+        let mut said = [&self.findings, &self.progress].into_iter();
+        let away = said.find(|said| said.away.load(Ordering::Relaxed));
+        away.map(|said| said.lost.to_owned())
+    }
+
     fn reporter(&self) -> Arc<Reporter> {
         let reporter = self.reporter.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&reporter)

@@ -1,7 +1,9 @@
 //! What detection wrote → what the breaker is told.
 
 use centinel_breaker::{Declared, Name, Point, Points, Report, Scope, ScopeKind};
-use centinel_model::{FINDING_SCHEMA, Finding, FindingTrip, SUSPICION_SCHEMA, Verdict};
+use centinel_model::{
+    FINDING_SCHEMA, Finding, FindingTrip, SUSPICION_SCHEMA, Verdict, is_self_check,
+};
 
 /// The status of rules that may hold money.
 const STABLE: &str = "stable";
@@ -21,6 +23,10 @@ pub fn report_of(line: &[u8]) -> Result<Option<Report>, String> {
     }
     let finding: Finding = serde_json::from_value(value)
         .map_err(|error| format!("it is a finding of another form: {error}"))?;
+    // Synthetic orders hold nobody's money.
+    if is_self_check(&finding.rule) {
+        return Ok(None);
+    }
     let ends = ends(finding.verdict);
     // A rule that is gone, or not stable any more, ends what it found when it was.
     if finding.status.as_deref() != Some(STABLE) && !ends {
@@ -175,6 +181,17 @@ mod tests {
             .unwrap();
         assert_eq!(report.scope, order("E7"));
         assert_eq!(report.declared.unwrap().by, ScopeKind::Merchant);
+    }
+
+    #[test]
+    fn what_the_self_check_finds_concerns_nobody() {
+        for verdict in ["confirmed", "recovered"] {
+            let report = told(|line| {
+                line["rule"] = json!("centinel-self-check");
+                line["verdict"] = json!(verdict);
+            });
+            assert_eq!(report, Ok(None));
+        }
     }
 
     #[test]

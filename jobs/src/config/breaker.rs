@@ -116,7 +116,7 @@ pub(super) fn read_report(form: &mut Form, node: Node) -> Option<BreakerReportCo
 }
 
 /// Whether a key may be sent there: encrypted, or not beyond this machine.
-fn is_safe(url: &str) -> bool {
+pub(super) fn is_safe(url: &str) -> bool {
     let local = ["127.0.0.1", "localhost", "[::1]"].iter().any(|host| {
         let rest = url
             .strip_prefix("http://")

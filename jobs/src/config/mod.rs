@@ -4,13 +4,16 @@
 //! elsewhere ([`Secret`]) and are read when they are needed.
 
 mod against;
+mod alerts;
 mod archive;
 mod audits;
 mod binlog;
 mod bootstrap;
 mod breaker;
+mod console;
 mod drills;
 mod form;
+mod interface;
 mod kafka;
 mod problem;
 mod read;
@@ -63,6 +66,77 @@ pub struct Config {
     pub breaker: Option<BreakerConfig>,
     /// The circuit breaker that detection tells what it finds.
     pub breaker_report: Option<BreakerReportConfig>,
+    /// Who is told what is found.
+    pub alerts: Option<AlertsConfig>,
+    /// How often Centinel checks itself.
+    pub self_check: Option<SelfCheckConfig>,
+    /// Where a running detection is asked.
+    pub interface: Option<InterfaceConfig>,
+    /// The pages for people.
+    pub console: Option<ConsoleConfig>,
+}
+
+/// The pages for people, and whom they ask.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConsoleConfig {
+    /// The line at which `[console]` begins.
+    pub line: usize,
+    /// The address that it listens on.
+    pub listen: std::net::SocketAddr,
+    /// Where browsers reach it, where that is not its own address.
+    pub origin: Option<String>,
+    /// Where the breaker is, without a slash at the end.
+    pub breaker: String,
+    /// Certificates (PEM) to trust besides the system's.
+    pub ca: Option<PathBuf>,
+    /// Where a running detection is, its token, and certificates to trust there.
+    pub interface: Option<(String, Secret, Option<PathBuf>)>,
+    /// Folders of reports beside those of the file's own audits and drills.
+    pub reports: Vec<PathBuf>,
+    /// Certificate chain and key, both PEM.
+    pub tls: Option<(PathBuf, PathBuf)>,
+}
+
+/// Who is told what is found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlertsConfig {
+    /// The line at which `[alerts]` begins.
+    pub line: usize,
+    /// The channels, as the alerts read them.
+    pub channels: centinel_alert::Channels,
+}
+
+/// How often Centinel checks itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SelfCheckConfig {
+    /// How far two checks are apart.
+    pub every: Duration,
+    /// A planted loss must be found within.
+    pub within: Duration,
+}
+
+/// Where a running detection is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InterfaceConfig {
+    /// The line at which `[interface]` begins.
+    pub line: usize,
+    /// The address that it listens on.
+    pub listen: std::net::SocketAddr,
+    /// Who shows it may ask.
+    pub token: Secret,
+    /// Whether it is encrypted.
+    pub tls: Option<InterfaceTls>,
+}
+
+/// Files of TLS, all PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterfaceTls {
+    /// The chain of certificates.
+    pub certificate: PathBuf,
+    /// The key of the first of them.
+    pub key: PathBuf,
+    /// Who asks trusts these besides the system's.
+    pub ca: Option<PathBuf>,
 }
 
 /// The circuit breaker.
@@ -524,6 +598,9 @@ impl Config {
             }
         }
         secrets.extend(self.breaker_report.iter().map(|report| &report.key));
+        secrets.extend(self.interface.iter().map(|interface| &interface.token));
+        let console = self.console.iter().flat_map(|console| &console.interface);
+        secrets.extend(console.map(|(_, token, _)| token));
         secrets
     }
 }

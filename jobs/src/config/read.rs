@@ -12,7 +12,7 @@ use super::form::{Fields, Form, Node};
 use super::problem::{Problem, shorten};
 use super::{
     BreakerConfig, Config, DetectionConfig, FORM, FileConfig, MAX_FILE_BYTES, Source, SourceConfig,
-    archive, audits, binlog, bootstrap, breaker, drills, kafka,
+    alerts, archive, audits, binlog, bootstrap, breaker, console, drills, interface, kafka,
 };
 
 /// As many as schemas may name.
@@ -133,6 +133,10 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
         "breaker",
         "breaker_report",
         "drills",
+        "alerts",
+        "self_check",
+        "interface",
+        "console",
     ];
     stated_form(form, &mut fields)?;
     form.only(&mut fields, &known);
@@ -142,8 +146,9 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
     };
     let schemas = folder(form, "schemas", Some("schemas"));
     let rules = folder(form, "rules", Some("sql-rules"));
-    // Who only audits or drills, or only serves the breaker, reads no source and keeps no state.
-    let others = fields.has("audits") || fields.has("drills") || fields.has("breaker");
+    // Who only audits or drills, or only serves the breaker or pages, reads no source and keeps no state.
+    let others = ["audits", "drills", "breaker", "console"];
+    let others = others.iter().any(|name| fields.has(name));
     let no_detection = others && !fields.has("sources");
     let state = match no_detection && !fields.has("state") {
         true => Some(form.beside("state")),
@@ -176,18 +181,28 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
     let drills = drills.map(|node| drills::read(form, node, &audits));
     let breaker = fields.take("breaker").map(|node| node.span().start);
     let breaker = breaker.and_then(|at| breaker::read(form, at));
-    let report_at = fields.place_of("breaker_report");
-    if let Some(at) = report_at.filter(|_| !tells_file) {
-        let problem = "[breaker_report] needs the file of findings, which it follows";
+    for name in ["breaker_report", "alerts", "self_check"] {
+        let Some(at) = fields.place_of(name).filter(|_| !tells_file) else {
+            continue;
+        };
         form.refuse(
             at,
-            problem,
+            format!("[{name}] needs the file of findings, which it follows"),
             "add [findings] with `file = \"findings.jsonl\"`",
         );
     }
     let breaker_report = fields
         .take("breaker_report")
         .and_then(|node| breaker::read_report(form, node));
+    let alerts = fields.take("alerts");
+    let alerts = alerts.and_then(|node| alerts::read(form, node));
+    let self_check = fields.take("self_check");
+    let self_check = self_check.and_then(|node| alerts::read_self_check(form, node));
+    let interface = fields.take("interface");
+    let interface = interface.and_then(|node| interface::read(form, node));
+    let console = fields.take("console");
+    let console =
+        console.and_then(|node| console::read(form, node, breaker.as_ref(), interface.as_ref()));
     Some(Config {
         file: form.file().to_owned(),
         schemas: schemas?,
@@ -202,6 +217,10 @@ fn config(form: &mut Form, mut fields: Fields) -> Option<Config> {
         drills: drills.unwrap_or_default(),
         breaker,
         breaker_report,
+        alerts,
+        self_check,
+        interface,
+        console,
     })
 }
 

@@ -175,14 +175,20 @@ impl Compared {
 
 /// The last drill in this folder, and how many lines could not be read.
 pub fn last(folder: &Path) -> io::Result<(Option<DrillLine>, u64)> {
-    let (mut last, mut unreadable) = (None, 0);
+    let (mut all, unreadable) = all(folder)?;
+    Ok((all.pop(), unreadable))
+}
+
+/// The drills in this folder, oldest first, and how many lines could not be read.
+pub fn all(folder: &Path) -> io::Result<(Vec<DrillLine>, u64)> {
+    let (mut all, mut unreadable) = (Vec::new(), 0);
     for line in lines::read(&folder.join(FILE), MOST_READ)? {
         match serde_json::from_slice::<DrillLine>(&line) {
-            Ok(line) if line.schema == SCHEMA => last = Some(line),
+            Ok(line) if line.schema == SCHEMA => all.push(line),
             _ => unreadable += 1,
         }
     }
-    Ok((last, unreadable))
+    Ok((all, unreadable))
 }
 
 /// Adds a drill; returns when it is on the disk.

@@ -34,6 +34,7 @@ use centinel_rules::Rule;
 use clap::{Args, Subcommand};
 use data_fixtures::{DRILL_MARK, FaultKind};
 
+pub use history::{DrillLine, all};
 pub use outcome::FaultOutcome;
 pub use script::shown;
 pub use show::{Format, show, told};
@@ -46,7 +47,7 @@ use crate::exit::Status;
 use crate::folders::Folders;
 use crate::printer::{Printer, complain};
 use crate::schedule::version_of;
-use history::{BreakerTotals, Brief, Compared, DrillLine};
+use history::{BreakerTotals, Brief, Compared};
 use judge::{BreakerSeen, Seen};
 use outcome::{Moved, Verdict};
 use play::Played;

@@ -13,6 +13,9 @@ use std::process::ExitCode;
 use centinel_findings::FindingsError;
 use clap::{Args, Subcommand};
 
+pub use open::systems_of;
+pub use shown::{lines, one_line};
+
 use crate::exit::Status;
 use crate::printer::complain;
 

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use centinel_catalog::Catalog;
 use centinel_findings::{Store, follow};
+use centinel_model::is_self_check;
+use centinel_rules::Rule;
 use clap::Args;
 
 use super::refuse;
@@ -115,8 +119,14 @@ fn name_systems(store: &mut Store, config: &Config) -> Result<(), Status> {
         rules: config.rules.clone(),
     };
     let (catalog, rules) = folders.load()?;
+    let systems = systems_of(&catalog, &rules.rules);
+    store.name_systems(&systems).map_err(|error| refuse(&error))
+}
+
+/// By rule: the systems whose tables it reads.
+pub fn systems_of(catalog: &Catalog, rules: &[Arc<Rule>]) -> BTreeMap<String, Vec<String>> {
     let mut systems: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for rule in &rules.rules {
+    for rule in rules.iter().filter(|rule| !is_self_check(&rule.id)) {
         let reads = rule
             .reads
             .iter()
@@ -126,5 +136,5 @@ fn name_systems(store: &mut Store, config: &Config) -> Result<(), Status> {
         of_rule.sort();
         of_rule.dedup();
     }
-    store.name_systems(&systems).map_err(|error| refuse(&error))
+    systems
 }

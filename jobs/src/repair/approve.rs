@@ -16,7 +16,7 @@ use super::{digest_of_schemas, now, text_of};
 use crate::audit::{environment, wanted_in_audits};
 use crate::exit::Status;
 use crate::folders::Folders;
-use crate::printer::{Printer, complain};
+use crate::printer::{Printer, complain, explain};
 
 /// Which plan is approved, by whom and why.
 #[derive(Args, Clone, Debug)]
@@ -67,7 +67,7 @@ impl ApproveArguments {
             RepairPlan::read(&text).map_err(|problem| self.refuse(&problem, Status::Findings))?;
         let (catalog, rules) = self.folders.load()?;
         let rules = wanted_in_audits(&rules.rules, &plan.judged_by.only).map_err(|problems| {
-            problems.iter().for_each(complain);
+            problems.iter().for_each(explain);
             Status::Findings
         })?;
         let location = self.snapshot.as_deref().unwrap_or(&plan.snapshot.location);

@@ -19,7 +19,7 @@ use super::{digest_of_schemas, now, show};
 use crate::audit::{bytes, environment, wanted_in_audits};
 use crate::exit::Status;
 use crate::folders::Folders;
-use crate::printer::{Printer, complain};
+use crate::printer::{Printer, complain, explain};
 
 /// What is to be changed, on which data it is tried, and how that is told.
 #[derive(Args, Clone, Debug)]
@@ -80,7 +80,7 @@ impl PlanArguments {
         let (catalog, rules) = self.folders.load()?;
         let schemas_digest = digest_of_schemas(&self.folders.schemas)?;
         let rules = wanted_in_audits(&rules.rules, &self.rule).map_err(|problems| {
-            problems.iter().for_each(complain);
+            problems.iter().for_each(explain);
             Status::WrongUsage
         })?;
         // What is wrong with the file is told before anything is read.
@@ -93,7 +93,7 @@ impl PlanArguments {
             None => Changes::default(),
         };
         let failed = |problem: &dyn std::fmt::Display| {
-            complain(format_args!("error: {problem}"));
+            explain(format_args!("error: {problem}"));
             Status::CouldNotJudge
         };
         let snapshot =
@@ -179,7 +179,7 @@ fn refuse(path: &Path, mistakes: &[Mistake]) -> Status {
             true => String::new(),
             false => format!("{}: ", mistake.place),
         };
-        complain(format_args!(
+        explain(format_args!(
             "error: {}: {place}{}\n  help: {}",
             path.display(),
             mistake.problem,

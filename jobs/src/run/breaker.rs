@@ -1,6 +1,7 @@
 //! A circuit breaker inside the demonstration: findings trip it, and the simulated platform asks it before money moves.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -12,7 +13,7 @@ use centinel_breaker::{Trip, TripId, TripState};
 use centinel_breaker_client::{
     Client, ClientError, Currency, Decision, Name, Options, Point, Request, read_amount,
 };
-use centinel_breaker_service::{Config, KeyScope, create_key};
+use centinel_breaker_service::{Config, KeyScope, Role, create_key, renew_account};
 use data_fixtures::{Delivered, Record, Row};
 
 use crate::breaker::{Inside, runtime};
@@ -20,10 +21,10 @@ use crate::breaker_report::{Reporting, Telling};
 use crate::exit::Status;
 use crate::printer::complain;
 
-/// Rules trip orders by the hundred here, and nobody is there to release them: they end by themselves.
-const CONFIG: &str = r#"
+/// Rules trip orders by the hundred here, and seldom is somebody there to release them: they end by themselves.
+const SETTINGS: &str = r#"
 [breaker]
-listen = "127.0.0.1:0"
+listen = "LISTEN"
 store = "breaker.db"
 second_person_above = { CNY = "50000" }
 
@@ -68,8 +69,15 @@ pub const FILES: [&str; 4] = [
 pub const PLACE: &str = "breaker-report.json";
 /// Keys are made anew at each start.
 const KEYS_LAST: centinel_model::Duration = centinel_model::Duration::seconds(2 * 86_400);
+/// Who may sign in at the console: two persons, so that a release can need both.
+const PEOPLE: [(&str, Role); 2] = [("operator", Role::Operator), ("approver", Role::Approver)];
 /// Checks that wait to be asked; more are not asked.
 const WAITING: usize = 1_024;
+
+/// The breaker's part of the configuration, for this address.
+pub fn settings(listen: SocketAddr) -> String {
+    SETTINGS.replace("LISTEN", &listen.to_string())
+}
 
 /// What came of it so far.
 #[derive(Debug, Default)]
@@ -104,6 +112,8 @@ impl std::fmt::Display for Tally {
 /// The breaker, and all who speak with it.
 pub struct Demonstration {
     pub tally: Arc<Tally>,
+    /// Names and passwords of those who may sign in; passwords are made anew at each start.
+    pub people: Vec<(&'static str, String)>,
     /// Told first at the end.
     reporting: Reporting,
     asking: JoinHandle<()>,
@@ -114,20 +124,27 @@ pub struct Demonstration {
 pub struct Checks(SyncSender<Request>);
 
 impl Demonstration {
-    /// Starts all of it over the store of this folder.
-    pub fn start(folder: &Path, findings: &Path) -> Result<(Demonstration, Checks), Status> {
+    /// Starts all of it. `state` is detection's.
+    pub fn start(
+        config: &Config,
+        state: &Path,
+        findings: &Path,
+    ) -> Result<(Demonstration, Checks), Status> {
         let failed = |what: &dyn std::fmt::Display| {
             complain(format_args!("error: {what}"));
             Status::CouldNotJudge
         };
-        let mut config = Config::read(CONFIG).map_err(|error| failed(&error))?;
-        config.store = folder.join(FILES[0]);
         let key = |name, scopes: &[KeyScope]| {
-            create_key(&config, name, scopes, KEYS_LAST).map_err(|error| failed(&error))
+            create_key(config, name, scopes, KEYS_LAST).map_err(|error| failed(&error))
         };
         let reports = key("detection", &[KeyScope::Findings])?;
         let checks = key("platform", &[KeyScope::Check, KeyScope::Changes])?;
-        let inside = Inside::start(config)?;
+        let people = PEOPLE.map(|(name, role)| {
+            let password = renew_account(config, name, role).map_err(|error| failed(&error));
+            password.map(|password| (name, password))
+        });
+        let people = people.into_iter().collect::<Result<Vec<_>, Status>>()?;
+        let inside = Inside::start(config.clone())?;
         let tally = Arc::new(Tally::default());
         let tripped = Arc::clone(&tally);
         let reporting = Reporting::begin(Telling {
@@ -136,7 +153,7 @@ impl Demonstration {
             ca: None,
             deadline: Duration::from_secs(2),
             findings: findings.to_owned(),
-            place: folder.join("state").join(PLACE),
+            place: state.join(PLACE),
             trip: Box::new(move |trip| tripped.trip(trip)),
         })
         .map_err(|problem| failed(&problem))?;
@@ -159,6 +176,7 @@ impl Demonstration {
         });
         let all = Demonstration {
             tally,
+            people,
             reporting,
             asking,
             inside,

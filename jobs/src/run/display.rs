@@ -9,7 +9,9 @@ use std::sync::Arc;
 use centinel_engine::detect::{
     Detector, HOLE_SCHEMA, HoleMessage, SOURCE_SCHEMA, SourceMessage, SourceState,
 };
-use centinel_model::{Amount, Duration, FINDING_SCHEMA, Finding, Timestamp, Verdict};
+use centinel_model::{
+    Amount, Duration, FINDING_SCHEMA, Finding, Timestamp, Verdict, is_self_check,
+};
 use centinel_outlet::Message;
 use centinel_rules::Rule;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -77,6 +79,18 @@ impl Display {
         ));
     }
 
+    /// Says where people look, and as whom.
+    pub fn console(&self, url: &str, people: &[(&str, String)], config: &Path) {
+        self.line(&format!("The console is at {url}. Sign in as:"));
+        for (name, password) in people {
+            self.line(&format!("    {name:<10} {password}"));
+        }
+        self.line(&format!(
+            "Other commands look into it as well: --config {}\n",
+            config.display()
+        ));
+    }
+
     /// Says what one is about to see.
     pub fn begin(&self, log: &Path, findings: &Path, began: Timestamp) {
         self.line(&format!(
@@ -99,7 +113,9 @@ impl Display {
             opened => opened?,
         };
         for line in BufReader::new(file).lines() {
-            if let Ok(finding) = serde_json::from_str::<Finding>(&line?) {
+            if let Ok(finding) = serde_json::from_str::<Finding>(&line?)
+                && !is_self_check(&finding.rule)
+            {
                 self.take_in(&finding);
             }
         }
@@ -141,7 +157,9 @@ impl Display {
         };
         match schema.as_str() {
             FINDING_SCHEMA => {
-                if let Ok(finding) = serde_json::from_slice::<Finding>(message) {
+                if let Ok(finding) = serde_json::from_slice::<Finding>(message)
+                    && !is_self_check(&finding.rule)
+                {
                     self.take_in(&finding);
                     self.finding(&finding);
                 }
@@ -252,7 +270,9 @@ impl Display {
             .iter()
             .map(|(currency, amount)| format!("{currency} {amount}"))
             .collect();
-        let suspected: i64 = detector.open().values().map(|open| open.suspected).sum();
+        let open = detector.open();
+        let real = open.iter().filter(|(rule, _)| !is_self_check(rule));
+        let suspected: i64 = real.map(|(_, open)| open.suspected).sum();
         let slowest = detector.every_progress().min().unwrap_or(Timestamp::MIN);
         let behind = match slowest > Timestamp::MIN {
             true => format!("{:.1} s behind", now.since(slowest).0.max(0) as f64 / 1e6),

@@ -3,6 +3,7 @@
 mod breaker;
 mod display;
 mod platform;
+mod settings;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,12 +16,18 @@ use clap::Args;
 use data_fixtures::Delivered;
 
 use crate::audit::wanted;
-use crate::detect::{limits, runnable, stop_when_asked, wall_clock};
+use crate::beside::Beside;
+use crate::check::refuse;
+use crate::config::Config;
+use crate::console;
+use crate::detect::{limits, runnable, stop_when_asked, synthetic_orders, wall_clock};
 use crate::detection::Detection;
 use crate::exit::Status;
 use crate::folders::Folders;
+use crate::plan;
 use crate::printer::complain;
 use crate::reload::Watched;
+use crate::self_check::BuiltIn;
 use breaker::Demonstration;
 use display::Display;
 use platform::Platform;
@@ -48,9 +55,6 @@ pub fn run(arguments: &RunArguments) -> ExitCode {
 
 impl RunArguments {
     fn run(&self) -> Result<(), Status> {
-        let watched = Watched::begin(&self.folders, &[], None);
-        let (catalog, rules) = self.folders.load()?;
-        let rules = runnable(wanted(&rules.rules, &[]), false)?;
         let failed = |what: &Path| {
             let what = what.display().to_string();
             move |error: std::io::Error| {
@@ -61,6 +65,16 @@ impl RunArguments {
             }
         };
         let platform = Platform::open(&self.folder, wall_clock()).map_err(failed(&self.folder))?;
+        let sources = &Folders::catalog_of(&self.folders.schemas)?.sources;
+        let file = settings::write(&self.folder, &self.folders, sources);
+        let file = file.map_err(failed(&self.folder))?;
+        let config = Config::load(&file).map_err(|problems| refuse(&problems))?;
+        let built_in = BuiltIn::of(Some(&config), &config.state);
+        let watched = Watched::begin(&self.folders, &[], None).with(built_in);
+        let (catalog, rules) = self.folders.load_with(built_in)?;
+        let rules = runnable(wanted(&rules.rules, &[]), false)?;
+        let synthetic = synthetic_orders(&config.state)?;
+        let archive = plan::archive(&config).map_err(|problem| refuse(&[problem]))?;
         let log = platform.log().to_owned();
         let findings = self.folder.join("findings.jsonl");
         let mut display = Display::new(&rules, platform.orders_per_second());
@@ -73,7 +87,7 @@ impl RunArguments {
             forget: false,
             suspicions: false,
             cache_bytes: DetectorLimits::default().cache_bytes,
-            state: self.folder.join("state"),
+            state: config.state.clone(),
             options: RunOptions {
                 inputs: vec![
                     InputFile {
@@ -82,21 +96,34 @@ impl RunArguments {
                         sources: Vec::new(),
                     }
                     .into(),
+                    synthetic.input().into(),
                 ],
                 until: Until::Stopped,
                 limits: limits(),
                 silent_after: Duration::seconds(60),
-                archive: None,
+                archive,
                 bootstrap: None,
                 quiet_after: None,
                 backlog: Default::default(),
             },
             reload: Some(watched),
+            in_force: Default::default(),
+            quarantine: Default::default(),
         };
         let stop = stop_when_asked()?;
         let mut outlet = LineFile::open(&findings).map_err(failed(&findings))?;
-        let (breaker, checks) = Demonstration::start(&self.folder, &findings)?;
+        let service = config.breaker.as_ref().map(|breaker| &breaker.service);
+        let service = service.ok_or(Status::WrongUsage)?;
+        let (breaker, checks) = Demonstration::start(service, &config.state, &findings)?;
         display.breaker(&breaker.url(), &breaker.tally);
+        let mut beside = Beside::begin(Some(&config), &detection, Some(&findings))?;
+        beside.check_itself(synthetic, Some(&config), Some(&findings), true)?;
+        let console = console::Inside::start(console::Plan {
+            // They are taken in beside detection.
+            findings: None,
+            ..console::Plan::of(&config)?
+        })?;
+        display.console(console.url(), &breaker.people, &file);
         let ends = wall_clock().plus(self.duration);
         let result = std::thread::scope(|scope| {
             let live = scope.spawn(|| {
@@ -108,9 +135,11 @@ impl RunArguments {
             });
             let detected = detection.run(&mut outlet, &stop, &mut |detector, messages| {
                 breaker.reporting().observe(detector);
+                beside.observe(detector, messages);
                 display.show(detector, messages, wall_clock())
             });
             stop.store(true, Ordering::Relaxed);
+            beside.ended(detected.as_ref().err());
             let lived = live
                 .join()
                 .unwrap_or_else(|_| Err(std::io::Error::other("the simulated platform died")));
@@ -121,6 +150,8 @@ impl RunArguments {
             lived.map_err(failed(&self.folder))
         });
         display.end();
+        drop(console);
+        beside.end();
         breaker.end();
         result
     }

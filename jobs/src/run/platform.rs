@@ -10,7 +10,7 @@ use centinel_model::Timestamp;
 use data_fixtures::write::JsonLinesWriter;
 use data_fixtures::{Delivered, SECOND, Simulation, SimulationParameters};
 
-use super::breaker;
+use super::{breaker, settings};
 
 /// How much of its life has passed when one first looks: enough that patience has ended for some.
 const HEAD_START: i64 = 600 * SECOND;
@@ -34,7 +34,7 @@ pub struct Platform {
 impl Platform {
     /// The platform of this folder, or a new one where there is none or it is too old.
     pub fn open(folder: &Path, now: Timestamp) -> io::Result<Platform> {
-        let log = folder.join("log.jsonl");
+        let log = folder.join(settings::LOG);
         let birth = folder.join("began");
         let known = std::fs::read_to_string(&birth)
             .ok()
@@ -44,20 +44,8 @@ impl Platform {
         {
             return Ok(Platform { log, began });
         }
-        // Only what an earlier run made here.
-        let mut files = vec![
-            log.clone(),
-            folder.join("findings.jsonl"),
-            folder.join("state").join("state.redb"),
-            folder.join("state").join(breaker::PLACE),
-            birth.clone(),
-        ];
-        files.extend(breaker::FILES.map(|file| folder.join(file)));
-        for file in &files {
-            match std::fs::remove_file(file) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+        if birth.exists() {
+            remove_earlier(folder, &[&log, &birth])?;
         }
         std::fs::create_dir_all(folder)?;
         let began = Timestamp((now.0 - HEAD_START) / SECOND * SECOND);
@@ -131,4 +119,38 @@ impl Platform {
         }
         Ok(())
     }
+}
+
+/// Removes what an earlier run made here, and nothing else.
+fn remove_earlier(folder: &Path, own: &[&Path]) -> io::Result<()> {
+    const FILES: [&str; 9] = [
+        settings::FILE,
+        settings::TOKEN,
+        "findings.jsonl",
+        "findings.db",
+        "findings.db-wal",
+        "findings.db-shm",
+        "alerts.jsonl",
+        "state/state.redb",
+        "state/alerts.json",
+    ];
+    const FOLDERS: [&str; 3] = ["archive", "state/archive", "state/self-check"];
+    let gone = |removed: io::Result<()>| match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    let files = FILES
+        .iter()
+        .chain(&breaker::FILES)
+        .map(|file| folder.join(file));
+    for file in files.chain(own.iter().map(|path| path.to_path_buf())) {
+        gone(std::fs::remove_file(&file))?;
+    }
+    gone(std::fs::remove_file(
+        folder.join("state").join(breaker::PLACE),
+    ))?;
+    for inner in FOLDERS {
+        gone(std::fs::remove_dir_all(folder.join(inner)))?;
+    }
+    Ok(())
 }

@@ -4,7 +4,7 @@ mod begun;
 mod cron;
 mod drill;
 mod due;
-mod history;
+pub mod history;
 mod list;
 mod place;
 mod run;

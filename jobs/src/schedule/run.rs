@@ -24,7 +24,7 @@ use crate::audit::environment;
 use crate::baseline::Baseline;
 use crate::config::{AuditConfig, AuditCut, AuditInput, Config};
 use crate::exit::Status;
-use crate::printer::{Printer, complain};
+use crate::printer::{Printer, complain, explain};
 
 /// The findings of a run, in its folder.
 const FINDINGS: &str = "findings.jsonl";
@@ -116,7 +116,7 @@ impl ThisRun<'_> {
         let baseline = match &self.audit.baseline {
             None => None,
             Some(path) => Some(Baseline::load(path).map_err(|problems| {
-                problems.iter().for_each(complain);
+                problems.iter().for_each(explain);
                 let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
                 Failure::wrong(told.join("; "))
             })?),
@@ -293,12 +293,12 @@ impl Failure {
     }
 
     fn unfit(unfit: Unfit) -> Failure {
-        unfit.lines().iter().for_each(complain);
+        unfit.lines().iter().for_each(explain);
         Failure::wrong(unfit.told())
     }
 
     fn engine(error: EngineError) -> Failure {
-        complain(format_args!("error: {error}"));
+        explain(format_args!("error: {error}"));
         Failure {
             problem: error.to_string(),
             status: Status::CouldNotJudge,

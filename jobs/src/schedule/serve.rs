@@ -17,6 +17,7 @@ use super::scheduled::Scheduled;
 use crate::config::Config;
 use crate::detect::{stop_when_asked, wall_clock};
 use crate::exit::Status;
+use crate::log;
 use crate::printer::complain;
 
 /// How often it is looked whether something is due or has ended.
@@ -191,6 +192,7 @@ impl<'a> Followed<'a> {
                 &first.to_string(),
                 "--by-schedule",
             ])
+            .env(log::VARIABLE, log::chosen())
             .spawn()?;
         self.child = Some(child);
         self.retry_at = None;

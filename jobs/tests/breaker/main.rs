@@ -3,6 +3,7 @@
 
 mod away;
 mod commands;
+mod queried;
 mod shop;
 mod suspected;
 mod tripped;

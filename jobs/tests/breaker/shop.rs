@@ -282,15 +282,28 @@ pub struct Breaker {
 impl Breaker {
     #[track_caller]
     fn post(&self, path: &str, body: Value) -> Value {
-        let (status, answer) = call(&self.url, "POST", path, &self.root, &body).unwrap();
-        assert_eq!(status, 200, "{path}: {answer}");
-        answer
+        self.post_as(&self.root, path, body)
     }
 
     pub fn key(&self, scopes: &[&str]) -> String {
         let body = json!({"name": "a program", "scopes": scopes, "lasts": "30d"});
         let made = self.post("/v1/keys", body);
         made["token"].as_str().unwrap().to_owned()
+    }
+
+    /// Makes an account, and signs it in.
+    pub fn person(&self, name: &str, role: &str) -> String {
+        let account = json!({"name": name, "role": role, "password": PASSWORD});
+        self.post("/v1/accounts", account);
+        let signed_in = self.post("/v1/sessions", json!({"name": name, "password": PASSWORD}));
+        signed_in["token"].as_str().unwrap().to_owned()
+    }
+
+    #[track_caller]
+    pub fn post_as(&self, token: &str, path: &str, body: Value) -> Value {
+        let (status, answer) = call(&self.url, "POST", path, token, &body).unwrap();
+        assert_eq!(status, 200, "{path}: {answer}");
+        answer
     }
 
     #[track_caller]

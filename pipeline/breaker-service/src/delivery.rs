@@ -74,14 +74,14 @@ pub async fn run<D: Deliver>(shared: Arc<Shared>, mut to: D) {
         }
         let Err(Undelivered { why, .. }) = done else {
             if said {
-                eprintln!("breaker: {} takes dispositions again.", D::NAME);
+                tracing::info!("breaker: {} takes dispositions again.", D::NAME);
             }
             (pause, at_once, said) = (FIRST_PAUSE, D::MOST_AT_ONCE, false);
             continue;
         };
         if !said {
             let name = D::NAME;
-            eprintln!(
+            tracing::error!(
                 "breaker: {name} does not take dispositions: {why}. They are sent again until it does."
             );
             said = true;

@@ -108,9 +108,11 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/v1/openapi.json", Needs::ANYONE, || {
         get(looks::openapi)
     }),
+    route("GET", "/metrics", Needs::ANYONE, || get(looks::metrics)),
     route("POST", "/v1/sessions", Needs::ANYONE, || {
         post(people::sign_in)
     }),
+    route("GET", "/v1/sessions", VIEWER, || get(people::session)),
     route("DELETE", "/v1/sessions", VIEWER, || {
         delete(people::sign_out)
     }),

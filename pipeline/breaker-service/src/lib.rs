@@ -9,6 +9,7 @@ mod directory;
 mod http;
 mod kafka;
 mod limit;
+mod metrics;
 mod refused;
 mod shared;
 mod shown;
@@ -39,7 +40,7 @@ pub use config::{
 };
 pub use directory::{Account, Key, KeyScope, Role};
 pub use http::{Needs, OPENAPI, ROUTES, Route};
-pub use store::{Commit, OpenStore, Record, Sqlite, Store, StoreError, Way};
+pub use store::{Commit, Looked, OpenStore, Record, Sqlite, Store, StoreError, Way};
 pub use webhook::signature;
 
 /// Why the service did not start, or ended.
@@ -326,14 +327,20 @@ pub fn renew_account(config: &Config, name: &str, role: Role) -> Result<String, 
         disabled: false,
     };
     let mut store = sqlite(config)()?;
-    let known = store.load()?.into_iter().any(
-        |record| matches!(record, Record::Account(known) if known.name == account.name),
-    );
+    let known = store
+        .load()?
+        .into_iter()
+        .any(|record| matches!(record, Record::Account(known) if known.name == account.name));
     let mut head = store.head()?;
     let entry = head.chain(&audit::Body {
         at: audit::at(Clock::after(None).both().wall),
         by: centinel_breaker::ITSELF.into(),
-        act: if known { "account.change" } else { "account.create" }.into(),
+        act: if known {
+            "account.change"
+        } else {
+            "account.create"
+        }
+        .into(),
         about: json!({"name": account.name, "role": account.role, "password": true}),
         changes: vec![],
     })?;
@@ -343,6 +350,14 @@ pub fn renew_account(config: &Config, name: &str, role: Role) -> Result<String, 
     };
     store.commit(&commit)?;
     Ok(password)
+}
+
+/// So many random bytes as text, for a secret of a program that starts a breaker of its own.
+///
+/// # Errors
+/// When the system gives none.
+pub fn random_text(bytes: usize) -> Result<String, &'static str> {
+    directory::random(bytes)
 }
 
 /// Verifies the audit log of a store, running or not.

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::directory::{Caller, Directory};
 use crate::limit::Buckets;
+use crate::metrics::Counts;
 use crate::refused::{Due, Refusals, Refused};
 use crate::shown::Shown;
 use crate::store::{Store, StoreError, Way};
@@ -71,6 +72,8 @@ pub struct Shared {
     pub previews: Semaphore,
     /// Whether the service is to end.
     pub ending: watch::Receiver<bool>,
+    /// What is shown as metrics.
+    pub counts: Counts,
     delivered: [AtomicU64; 2],
     commands: Mutex<Option<Commands>>,
     failing: AtomicBool,
@@ -106,6 +109,7 @@ impl Shared {
             passwords: Semaphore::new(1),
             previews: Semaphore::new(1),
             ending,
+            counts: Counts::default(),
             delivered: Default::default(),
             commands: Mutex::new(Some(commands)),
             failing: AtomicBool::new(false),
@@ -173,8 +177,9 @@ impl Shared {
 
     /// The store failed. Said once, until it works again.
     pub fn failed(&self, why: &str) {
+        self.counts.store_failed();
         if !self.failing.swap(true, Ordering::Relaxed) {
-            eprintln!(
+            tracing::error!(
                 "breaker: {why}. What needs the store is answered by the configured defaults until it works again."
             );
         }
@@ -183,7 +188,7 @@ impl Shared {
     /// The store works.
     pub fn works(&self) {
         if self.failing.swap(false, Ordering::Relaxed) {
-            eprintln!("breaker: the store works again.");
+            tracing::info!("breaker: the store works again.");
         }
     }
 

@@ -3,10 +3,12 @@
 //! A store keeps the newest record under each name, messages to the platform by their sequence, and an audit log that
 //! only grows. A commit is durable as a whole, or nothing of it is. Any store that passes `tests/store.rs` will do.
 
+mod looked;
 mod sqlite;
 
 use centinel_breaker::{Change, Told};
 
+pub use looked::Looked;
 pub use sqlite::Sqlite;
 
 use crate::audit::{Entry, Head};

@@ -92,6 +92,9 @@ impl State {
             }
             (_, None) => {}
         }
+        let order = hold.request.order_no.clone();
+        let of_order = self.holds_by_order.entry(order).or_default();
+        of_order.insert(name.clone());
         self.holds.insert(name.clone(), hold.clone());
     }
 
@@ -99,6 +102,13 @@ impl State {
         let Some(hold) = self.holds.remove(name) else {
             return;
         };
+        let order = &hold.request.order_no;
+        if let Some(of_order) = self.holds_by_order.get_mut(order) {
+            of_order.remove(name);
+            if of_order.is_empty() {
+                self.holds_by_order.remove(order);
+            }
+        }
         if let Some(decided) = &hold.decided {
             self.decided_holds.remove(&(decided.since, name.clone()));
         }

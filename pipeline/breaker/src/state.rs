@@ -50,6 +50,7 @@ pub struct State {
     /// Held requests by what claims them, in the order of their claims.
     pub(crate) held_by: BTreeMap<Cause, BTreeMap<u64, Name>>,
     pub(crate) decided_holds: BTreeSet<(Instant, Name)>,
+    pub(crate) holds_by_order: HashMap<Name, BTreeSet<Name>>,
 
     pub(crate) releases: BTreeMap<ReleaseId, Arc<Release>>,
     pub(crate) releases_by_request: HashMap<Name, ReleaseId>,
@@ -161,6 +162,12 @@ impl State {
     /// All holds, in no order.
     pub fn holds(&self) -> impl Iterator<Item = &Arc<Hold>> {
         self.holds.values()
+    }
+
+    /// The holds of an order, ended ones too, by request id.
+    pub fn holds_of_order(&self, order_no: &str) -> impl Iterator<Item = &Arc<Hold>> {
+        let names = self.holds_by_order.get(order_no).into_iter().flatten();
+        names.filter_map(|name| self.holds.get(name))
     }
 
     /// What a cause claims, with claims above `after`, in their order.

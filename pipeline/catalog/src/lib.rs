@@ -22,7 +22,7 @@ pub use guard::{
     ExplainingEvent, Explanation, Guard, HISTORY_COLUMNS, PLANNED_COLUMNS, history_name,
     planned_name,
 };
-pub use load::{Diagnostic, load};
+pub use load::{Diagnostic, load, load_with};
 pub use mask::mask;
 pub use origin::{MessageField, MessageMapping, TablePattern, TimeForm, parse_zone};
 pub use read_file::{open_file, read_file};

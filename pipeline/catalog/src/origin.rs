@@ -89,6 +89,15 @@ pub struct MessageMapping {
     pub time: TimeForm,
 }
 
+impl MessageMapping {
+    /// Whether everything stands in the message's value.
+    pub fn is_in_the_value(&self) -> bool {
+        let fields = [&self.message_id, &self.committed_at];
+        let mut fields = fields.into_iter().chain(&self.columns);
+        fields.all(|field| matches!(field, MessageField::Path(_)))
+    }
+}
+
 /// One part of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MessageField {

@@ -4,10 +4,12 @@
 mod error;
 mod finding;
 mod rule_facts;
+mod shown;
 
 pub mod archive;
 pub mod audit;
 pub mod detect;
+pub mod query;
 pub mod repair;
 
 pub use error::EngineError;

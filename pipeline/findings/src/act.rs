@@ -4,7 +4,7 @@ use centinel_model::Timestamp;
 
 use crate::FindingsError;
 use crate::groups::Changes;
-use crate::history::What;
+use crate::history::{DETECTION, What};
 use crate::life::Handling;
 use crate::row;
 use crate::store::Store;
@@ -135,6 +135,12 @@ impl Store {
         now: Timestamp,
     ) -> Result<u64, FindingsError> {
         let by = name("who does it", by)?;
+        if by == DETECTION {
+            return Err(FindingsError::refused(
+                format!("`{DETECTION}` is no person"),
+                "act under a name of your own",
+            ));
+        }
         let what = act.what()?;
         let transaction = self.begin()?;
         let Some(mut stored) = row::stored(&transaction, finding_id)? else {

@@ -21,6 +21,8 @@ pub const LONGEST_LINE: u64 = 16 << 20;
 pub const STRETCH_BYTES: u64 = 8 << 20;
 /// or so many lines.
 const STRETCH_LINES: usize = 10_000;
+/// How often somebody else may be quicker before it is given up.
+const MOST_OTHERS: usize = 1_000;
 
 /// How far a file was taken in, and by what it is known again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,17 +83,36 @@ pub fn follow(
     path: &Path,
     now: &dyn Fn() -> Timestamp,
 ) -> Result<Caught, FindingsError> {
-    let mut caught = Caught::default();
-    loop {
+    follow_while(store, path, now, &|| true)
+}
+
+/// The same, stretch by stretch as long as `go_on` says so.
+///
+/// # Errors
+/// As [`follow`].
+pub fn follow_while(
+    store: &mut Store,
+    path: &Path,
+    now: &dyn Fn() -> Timestamp,
+    go_on: &dyn Fn() -> bool,
+) -> Result<Caught, FindingsError> {
+    let (mut caught, mut others) = (Caught::default(), 0);
+    while go_on() {
         let mark = store.mark()?;
         let (stretch, at_the_end) = read_stretch(path, &mark, STRETCH_BYTES)?;
         caught.unfinished = at_the_end.unfinished;
         caught.cut_back = at_the_end.cut_back;
         if stretch.lines.is_empty() {
-            return Ok(caught);
+            break;
         }
-        caught.taken = caught.taken.plus(store.take_in(&stretch, now())?);
+        match store.take_in(&stretch, now()) {
+            Ok(taken) => caught.taken = caught.taken.plus(taken),
+            // Somebody else takes in the same file: what is left begins behind that.
+            Err(FindingsError::Changed(_)) if others < MOST_OTHERS => others += 1,
+            Err(error) => return Err(error),
+        }
     }
+    Ok(caught)
 }
 
 /// Reads whole lines from the mark on, until they have `most` bytes; and what is behind them, if they are all. One that

@@ -6,7 +6,8 @@ use rusqlite_migration::M;
 pub(crate) const APPLICATION_ID: i64 = 0x4346_6e64;
 
 // `arrived` is `id` once more: SQLite seeks by a column of an index, and not by the row's number behind it.
-pub(crate) const MIGRATIONS: &[M<'static>] = &[M::up(
+pub(crate) const MIGRATIONS: &[M<'static>] = &[
+    M::up(
     "CREATE TABLE stream (id INTEGER PRIMARY KEY CHECK (id = 1), generation INTEGER NOT NULL, position INTEGER NOT NULL,
        lines INTEGER NOT NULL, first_line TEXT NOT NULL, last_line_at INTEGER NOT NULL, last_line TEXT NOT NULL);
      INSERT INTO stream VALUES (1, 1, 0, 0, '', 0, '');
@@ -43,4 +44,7 @@ pub(crate) const MIGRATIONS: &[M<'static>] = &[M::up(
 
      CREATE VIRTUAL TABLE words USING fts5 (text, content='', contentless_delete=1,
        tokenize='unicode61 remove_diacritics 0');",
-)];
+    ),
+    // What people did, over all findings.
+    M::up("CREATE INDEX entries_of_people ON entries (at) WHERE by <> 'detection';"),
+];

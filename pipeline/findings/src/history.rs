@@ -151,7 +151,7 @@ pub(crate) fn notes(
     Ok(notes)
 }
 
-fn entry(row: &rusqlite::Row<'_>) -> Result<Entry, FindingsError> {
+pub(crate) fn entry(row: &rusqlite::Row<'_>) -> Result<Entry, FindingsError> {
     let body = row.get_ref(4)?.as_str().map_err(FindingsError::damaged)?;
     let is_told = row.get_ref(3)?.as_str().map_err(FindingsError::damaged)? == TOLD;
     let what = match is_told {
@@ -187,6 +187,36 @@ impl Store {
             entries.push(entry(row)?);
         }
         Ok(entries)
+    }
+
+    /// The number of the newest entry of all findings, 0 before there is one: it rises whenever something happens.
+    pub fn newest_entry(&self) -> Result<u64, FindingsError> {
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT coalesce(max(number), 0) FROM entries")?;
+        Ok(select.query_row([], |row| row.get(0))?)
+    }
+
+    /// What people did, the newest first: each entry with its finding's id. With `before`, time and number of an entry,
+    /// what stands behind that one; at most `limit`, and [`MOST_ENTRIES`].
+    pub fn acts_of_people(
+        &self,
+        before: Option<(Timestamp, u64)>,
+        limit: usize,
+    ) -> Result<Vec<(String, Entry)>, FindingsError> {
+        let (at, number) = before.unwrap_or((Timestamp::MAX, i64::MAX as u64));
+        let mut select = self.connection.prepare_cached(
+            "SELECT number, at, by, what, body, (SELECT finding_id FROM findings WHERE id = finding) FROM entries
+             WHERE by <> 'detection' AND at <= ?1 AND (at < ?1 OR number < ?2)
+             ORDER BY at DESC, number DESC LIMIT ?3",
+        )?;
+        let limit = limit.min(MOST_ENTRIES) as u64;
+        let mut rows = select.query(params![at.0, number.min(i64::MAX as u64), limit])?;
+        let mut acts = Vec::new();
+        while let Some(row) = rows.next()? {
+            acts.push((row.get(5)?, entry(row)?));
+        }
+        Ok(acts)
     }
 
     /// What detection told of a finding under this sequence, with the evidence as it was then: of the newest state of

@@ -15,10 +15,14 @@ const MOST_KEPT: usize = 1 << 20;
 pub enum LineKind {
     /// `centinel/hole/1`.
     Hole,
+    /// `centinel/settled/1`.
+    Settled,
     /// `centinel/note/1`.
     Note,
     /// `centinel/source/1`.
     Source,
+    /// `centinel/plan/1`.
+    Plan,
     /// None of detection's messages, or one that says otherwise than an earlier one of the same name.
     Unread,
     /// Somebody said that detection began with a new state.
@@ -29,8 +33,10 @@ impl LineKind {
     fn as_str(self) -> &'static str {
         match self {
             LineKind::Hole => "hole",
+            LineKind::Settled => "settled",
             LineKind::Note => "note",
             LineKind::Source => "source",
+            LineKind::Plan => "plan",
             LineKind::Unread => "unread",
             LineKind::Anew => "anew",
         }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use centinel_model::{Amount, FINDING_SCHEMA, Finding, Timestamp};
+use centinel_model::{Amount, FINDING_SCHEMA, Finding, SUSPICION_SCHEMA, Timestamp, is_self_check};
 use serde::Deserialize;
 
 use crate::life::Told;
@@ -10,6 +10,8 @@ use crate::life::Told;
 const HOLE_SCHEMA: &str = "centinel/hole/1";
 const NOTE_SCHEMA: &str = "centinel/note/1";
 const SOURCE_SCHEMA: &str = "centinel/source/1";
+const PLAN_SCHEMA: &str = "centinel/plan/1";
+const SETTLED_SCHEMA: &str = "centinel/settled/1";
 
 /// Longer names are none of detection's.
 const LONGEST_NAME: usize = 1_000;
@@ -21,10 +23,17 @@ pub(crate) enum Message {
     },
     /// By its number.
     Hole(u64),
+    /// What became of such a record, by its number.
+    Settled(u64),
     /// By table and message.
     Note(String),
     /// By its source.
     Source(String),
+    /// By plan and time.
+    Plan(String),
+    /// What is only suspected, which is told to the circuit breaker alone; and what Centinel's check of itself found, which
+    /// is no business.
+    PassedOver,
 }
 
 #[derive(Deserialize)]
@@ -49,12 +58,21 @@ struct Source {
     source: String,
 }
 
+#[derive(Deserialize)]
+struct Plan {
+    plan: String,
+    until: String,
+}
+
 /// Reads a line, or says why it is none.
 pub(crate) fn read(line: &str) -> Result<Message, String> {
     let head: Head = form(line, "a message")?;
     match head.schema.as_ref() {
         FINDING_SCHEMA => {
             let finding: Finding = form(line, "a finding")?;
+            if is_self_check(&finding.rule) {
+                return Ok(Message::PassedOver);
+            }
             let told = told(&finding)?;
             Ok(Message::Finding {
                 finding: Box::new(finding),
@@ -65,6 +83,10 @@ pub(crate) fn read(line: &str) -> Result<Message, String> {
             "number",
             form::<Hole>(line, "a hole")?.number,
         )?)),
+        SETTLED_SCHEMA => Ok(Message::Settled(number(
+            "number",
+            form::<Hole>(line, "what became of a hole")?.number,
+        )?)),
         NOTE_SCHEMA => {
             let Note { table, message } = form(line, "a note")?;
             Ok(Message::Note(format!("{table}\n{message}")))
@@ -72,6 +94,11 @@ pub(crate) fn read(line: &str) -> Result<Message, String> {
         SOURCE_SCHEMA => Ok(Message::Source(
             form::<Source>(line, "a message on a source")?.source,
         )),
+        PLAN_SCHEMA => {
+            let Plan { plan, until } = form(line, "a message on a plan")?;
+            Ok(Message::Plan(format!("{plan}\n{until}")))
+        }
+        SUSPICION_SCHEMA => Ok(Message::PassedOver),
         _ => Err("its schema is not one that this program reads".into()),
     }
 }

@@ -172,7 +172,10 @@ impl Taking<'_> {
                 return self.finding(at, text, &finding, &told);
             }
             Ok(Message::Hole(number)) => (LineKind::Hole, number.to_string()),
+            Ok(Message::Settled(number)) => (LineKind::Settled, number.to_string()),
             Ok(Message::Note(name)) => (LineKind::Note, name),
+            Ok(Message::Plan(name)) => (LineKind::Plan, name),
+            Ok(Message::PassedOver) => return Ok(()),
             // The same may be said of a source again and again: its place in the file tells which one it is.
             Ok(Message::Source(source)) => {
                 let kept = self.keep(at, LineKind::Source, &place, line)?;

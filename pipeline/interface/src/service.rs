@@ -1,17 +1,19 @@
 //! The routes, and who may ask them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, Query, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, body};
+use centinel_listen::TlsAcceptor;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::forms::Settle;
 use crate::inside::{Inside, Problem};
@@ -21,6 +23,10 @@ const MOST_CONNECTIONS: usize = 256;
 /// Records of one answer.
 const MOST_RECORDS: usize = 500;
 const MOST_BODY: usize = 64 << 10;
+/// Answers that read from a disk at one time; whoever asks beyond it comes again.
+const MOST_ASKED: usize = 16;
+/// How long a request may take to come in, wait, and be answered.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Who may ask what is under `/v1`: whoever shows this token. `/metrics`, `/healthz` and `/readyz` are for all who
 /// reach the address.
@@ -49,13 +55,14 @@ impl Access {
 /// Serves until `ending` says so. `tls` as [`centinel_listen::acceptor`] gives it.
 pub async fn serve(
     listener: TcpListener,
+    tls: Option<TlsAcceptor>,
     inside: Arc<dyn Inside>,
     access: Access,
     ending: watch::Receiver<bool>,
 ) {
     centinel_listen::listen(
         listener,
-        None,
+        tls,
         router(inside, access),
         MOST_CONNECTIONS,
         ending,
@@ -74,17 +81,22 @@ pub fn router(inside: Arc<dyn Inside>, access: Access) -> Router {
             "/v1/rules",
             get(|inside| blocking(inside, |inside| Ok(inside.rules()))),
         )
-        .route("/v1/history/{entity}/{key}", get(history))
+        .route("/v1/history", get(history))
         .route("/v1/quarantine", get(quarantine))
         .route("/v1/quarantine/{number}/bytes", get(quarantined))
         .route("/v1/quarantine/{number}", post(settle))
-        .layer(middleware::from_fn_with_state(access, only_with_the_token))
-        .layer(axum::extract::DefaultBodyLimit::max(MOST_BODY));
+        .layer(axum::extract::DefaultBodyLimit::max(MOST_BODY))
+        .layer(middleware::from_fn_with_state(
+            Arc::new(Semaphore::new(MOST_ASKED)),
+            few_at_once,
+        ))
+        .layer(middleware::from_fn_with_state(access, only_with_the_token));
     Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .merge(asked)
+        .layer(middleware::map_response(guarded))
         .with_state(inside)
 }
 
@@ -104,6 +116,35 @@ async fn only_with_the_token(
             "show the token of [interface]: Authorization: Bearer …",
         ),
     }
+}
+
+async fn few_at_once(
+    State(asked): State<Arc<Semaphore>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Ok(_permit) = asked.try_acquire() else {
+        let text = "too many questions at once: ask again in a second";
+        return refused(StatusCode::SERVICE_UNAVAILABLE, text);
+    };
+    match tokio::time::timeout(PATIENCE, next.run(request)).await {
+        Ok(answer) => answer,
+        Err(_) => refused(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "no answer within 30 seconds: ask again later",
+        ),
+    }
+}
+
+/// No cache keeps an answer, no browser takes it for something else.
+async fn guarded(mut answer: Response) -> Response {
+    let headers = answer.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    answer
 }
 
 #[derive(Serialize)]
@@ -138,12 +179,15 @@ async fn blocking<T: Serialize + Send + 'static>(
     }
 }
 
-async fn history(inside: Inner, Path((entity, key)): Path<(String, String)>) -> Response {
-    blocking(inside, move |inside| {
-        let found = inside.history(&entity, &key)?;
-        found.ok_or_else(|| Problem::NotFound(format!("state knows no {entity} of this key")))
-    })
-    .await
+#[derive(Deserialize)]
+struct Entity {
+    entity: String,
+    key: String,
+}
+
+/// `null` where nothing is known of it. Its key is no part of the path: any text may be one.
+async fn history(inside: Inner, Query(Entity { entity, key }): Query<Entity>) -> Response {
+    blocking(inside, move |inside| inside.history(&entity, &key)).await
 }
 
 #[derive(Deserialize)]
@@ -191,7 +235,7 @@ async fn metrics(State(inside): Inner) -> Response {
         Ok(text) => {
             let form = [(
                 header::CONTENT_TYPE,
-                "application/openmetrics-text; version=1.0.0; charset=utf-8",
+                "text/plain; version=0.0.4; charset=utf-8",
             )];
             (form, body::Body::from(text)).into_response()
         }

@@ -1,11 +1,15 @@
 //! Connections of an HTTP service: TLS, their number, their patience. What all services of Centinel share.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
@@ -14,12 +18,16 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
-use tokio_rustls::TlsAcceptor;
+pub use tokio_rustls::TlsAcceptor;
 
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// How long a connection may take to send the head of its next request.
 const IDLE: Duration = Duration::from_secs(75);
 const FAREWELL: Duration = Duration::from_secs(5);
+
+/// From where a request's connection comes; among the extensions of each request.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
 
 /// TLS from a certificate chain and its key, both PEM. `table` is where the configuration names them.
 ///
@@ -63,7 +71,7 @@ pub async fn listen(
             accepted = listener.accept() => accepted,
             _ = ended.changed() => break,
         };
-        let Ok((socket, _)) = accepted else {
+        let Ok((socket, address)) = accepted else {
             // Out of file descriptors, most likely: let some close.
             tokio::time::sleep(Duration::from_millis(20)).await;
             continue;
@@ -74,14 +82,15 @@ pub async fn listen(
         };
         let _ = socket.set_nodelay(true);
         let (router, tls, ending) = (router.clone(), tls.clone(), ending.clone());
+        let peer = Peer(address);
         tokio::spawn(async move {
             match tls {
-                None => connection(socket, router, ending).await,
+                None => connection(socket, peer, router, ending).await,
                 Some(tls) => {
                     if let Ok(Ok(stream)) =
                         tokio::time::timeout(HANDSHAKE, tls.accept(socket)).await
                     {
-                        connection(stream, router, ending).await;
+                        connection(stream, peer, router, ending).await;
                     }
                 }
             }
@@ -95,13 +104,19 @@ pub async fn listen(
 
 async fn connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Peer,
     router: Router,
     mut ending: watch::Receiver<bool>,
 ) {
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        router.call(request)
+    });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(served);
     tokio::select! {
         _ = served.as_mut() => return,

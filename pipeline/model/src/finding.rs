@@ -15,6 +15,15 @@ pub const FINDING_SCHEMA: &str = "centinel/finding/1";
 /// `sequence` is that of the last message of it under [`FINDING_SCHEMA`], 0 before the first.
 pub const SUSPICION_SCHEMA: &str = "centinel/suspicion/1";
 
+/// The rule by which Centinel checks itself: synthetic orders with a planted loss go through the whole chain. What it
+/// finds is no business: whoever counts, sums or tells findings leaves it out by [`is_self_check`].
+pub const SELF_CHECK_RULE: &str = "centinel-self-check";
+
+/// Whether findings of this rule are of synthetic orders.
+pub fn is_self_check(rule: &str) -> bool {
+    rule == SELF_CHECK_RULE
+}
+
 /// Names one finding for ever: a hash of rule id and key, without the rule's version.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FindingId(pub String);

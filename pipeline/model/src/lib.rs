@@ -24,7 +24,7 @@ pub use drift::{ColumnDrift, LostColumns, Note, TableShape};
 pub use entity::{EntityId, EntityKey, SourceId, TableId};
 pub use finding::{
     CheckpointAnswer, CheckpointRule, CheckpointVerdict, Evidence, FINDING_SCHEMA, Finding,
-    FindingId, FindingTrip, SUSPICION_SCHEMA, Verdict,
+    FindingId, FindingTrip, SELF_CHECK_RULE, SUSPICION_SCHEMA, Verdict, is_self_check,
 };
 pub use hole::{Hole, HoleReason};
 pub use horizon::HorizonOf;

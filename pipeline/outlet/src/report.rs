@@ -111,7 +111,7 @@ impl AtRisk {
 }
 
 /// Why a finding does not count for now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acceptance {
     /// Why it is accepted.
     pub reason: String,
@@ -122,7 +122,7 @@ pub struct Acceptance {
 }
 
 /// A finding that a person accepted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
     /// Why, by whom and until when.
     #[serde(flatten)]
@@ -144,7 +144,7 @@ pub struct TableFigures {
 }
 
 /// A violation that later rows may still mend.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InFlight {
     /// The rule's id.
     pub rule: String,

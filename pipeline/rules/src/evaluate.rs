@@ -1,7 +1,7 @@
 //! Many rules of one entity over slices, with plans made once.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
@@ -77,6 +77,17 @@ pub struct Evaluator {
     slot: Slot,
     runtime: Runtime,
     limits: Limits,
+    /// By rule.
+    spent: Vec<Spent>,
+}
+
+/// What answering one rule took so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Slices that it was asked about.
+    pub evaluations: u64,
+    /// How long that took, by the clock on the wall; what rules share counts for the first that needs it.
+    pub time: Duration,
 }
 
 struct Compiled {
@@ -125,6 +136,7 @@ impl Evaluator {
         // Each rule has a plan of its own, so what cannot be shared is no error.
         let sharing = Sharing::of(&plans, &slot, &engine).unwrap_or_default();
         Ok(Evaluator {
+            spent: vec![Spent::default(); compiled.len()],
             layout,
             rules: compiled,
             sharing,
@@ -146,6 +158,11 @@ impl Evaluator {
         self.rules.iter().map(|compiled| &compiled.rule)
     }
 
+    /// What each rule took so far, in the order of outcomes.
+    pub fn spent(&self) -> &[Spent] {
+        &self.spent
+    }
+
     /// The plan that a rule runs by, for a person; empty beyond the last rule.
     pub(crate) fn shown_plan(&self, rule: usize) -> String {
         let plan = self.rules.get(rule).map(|compiled| &compiled.plan);
@@ -162,6 +179,7 @@ impl Evaluator {
     ) -> Vec<RuleOutcome> {
         self.slot.set(Some(slice.clone()));
         let mut held = Held::new(&self.sharing, &self.slot, wanted);
+        let mut spent = std::mem::take(&mut self.spent);
         let outcomes = self
             .rules
             .iter()
@@ -170,11 +188,16 @@ impl Evaluator {
                 false => RuleOutcome::Skipped,
                 true => {
                     compiled.clock.set(as_of(index));
-                    self.judge(index, compiled, slice, &mut held)
+                    let begun = Instant::now();
+                    let outcome = self.judge(index, compiled, slice, &mut held);
+                    spent[index].evaluations += 1;
+                    spent[index].time += begun.elapsed();
+                    outcome
                 }
             })
             .collect();
         self.slot.set(None);
+        self.spent = spent;
         outcomes
     }
 

@@ -34,16 +34,16 @@ mod wake;
 pub use as_of::AsOf;
 pub use centinel_catalog::Diagnostic;
 pub use checkpoint::{CHECKPOINTS, Checkpoint};
-pub use evaluate::{Evaluator, Limits, RuleOutcome};
+pub use evaluate::{Evaluator, Limits, RuleOutcome, Spent};
 pub use explain::explain;
 pub use guards::{GUARD_PREFIX, PLANNED_PREFIX, guard_rule_id, planned_rule_id};
 pub use load::{RuleSet, load, load_text};
 pub use locality::Locality;
 pub use rule::{Guarded, Point, Rule, RuleCurrency, Status, TableUse, Trip};
 pub use rule_test::{RuleTest, compare, load_tests, run_test, slice_of_rows};
-pub use session::Session;
+pub use session::{Session, register_json_functions};
 pub use slice::{EntityNames, LayoutTable, Slice, SliceLayout, rule_column};
-pub use violations::{Unjudged, Violations};
+pub use violations::{Unjudged, Violations, text as value_text};
 pub use wake::TimeBound;
 
 /// Why a rule could not be planned or a slice not be evaluated.

@@ -56,6 +56,14 @@ pub(crate) fn bounded_runtime(memory_bytes: usize) -> Result<Arc<RuntimeEnv>, Ru
         .build_arc()?)
 }
 
+/// Gives a context the functions by which rules look into JSON.
+///
+/// # Errors
+/// Where it refuses them.
+pub fn register_json_functions(context: &mut SessionContext) -> Result<(), RulesError> {
+    Ok(datafusion_functions_json::register_all(context)?)
+}
+
 /// A context with the options and functions of rules.
 pub(crate) fn context(
     runtime: Arc<RuntimeEnv>,
@@ -78,7 +86,7 @@ pub(crate) fn context(
     options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
     options.execution.perfect_hash_join_small_build_threshold = DIRECT_ADDRESS_RANGE;
     let mut context = SessionContext::new_with_config_rt(config, runtime);
-    datafusion_functions_json::register_all(&mut context)?;
+    register_json_functions(&mut context)?;
     context.register_udf(clock.function());
     for table_function in ["generate_series", "range"] {
         context.deregister_udtf(table_function);

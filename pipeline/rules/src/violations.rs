@@ -329,8 +329,8 @@ fn with_texts(rule: &Rule, rows: &RecordBatch, slice: &Slice, slot: &Slot) -> Re
     Ok(RecordBatch::try_new(Arc::clone(&rule.output), columns)?)
 }
 
-/// A value as plain text.
-pub(crate) fn text(column: &ArrayRef, row: usize) -> Option<String> {
+/// A value as plain text, as evidence shows it where it is not masked.
+pub fn text(column: &ArrayRef, row: usize) -> Option<String> {
     if column.is_null(row) {
         return None;
     }

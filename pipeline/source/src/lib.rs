@@ -4,6 +4,7 @@
 //! JSON scanner is our own, because the readers at hand take what is not JSON (missing commas), keep the
 //! last of two equal keys, or read `"12"` and 12 alike; for money, each of these is a wrong input.
 
+mod again;
 mod avro;
 mod binlog;
 mod chunk;
@@ -25,6 +26,7 @@ mod rows;
 mod shape;
 mod value;
 
+pub use again::{KeptRecord, decode_again};
 pub use avro::{AvroOptions, Registry, RegistryOptions};
 pub use binlog::{
     BinlogInput, BinlogOptions, Idle, Password, Timeouts, Tls, check as check_binlog,

@@ -226,8 +226,8 @@ enum Builder {
 
 /// How a stored cell becomes what rules see. The whole number stays the same in every unit: minor units
 /// only move the decimal point, and that stands in the rule type.
-fn builder_for(column: &Column) -> Builder {
-    match column.rule_type() {
+fn builder_for(kind: &DataType) -> Builder {
+    match *kind {
         DataType::Decimal128(precision, scale) => Builder::Decimal(
             Decimal128Builder::new().with_data_type(DataType::Decimal128(precision, scale)),
         ),
@@ -239,7 +239,7 @@ fn builder_for(column: &Column) -> Builder {
     }
 }
 
-/// Reads stored rows of one table into the columns that rules see, in rule types.
+/// Reads stored rows of one table into columns: those that rules see, in rule types, or as they are stored.
 pub struct RowDecoder {
     kinds: Vec<ColumnType>,
     /// By table column; `Skip` where nobody wants it.
@@ -253,13 +253,22 @@ pub struct RowDecoder {
 impl RowDecoder {
     /// Prepares to read the `wanted` columns (indexes into the table's columns) of `table`.
     pub fn new(table: &Table, wanted: &[usize]) -> RowDecoder {
+        RowDecoder::of(table, wanted, Column::rule_type)
+    }
+
+    /// The same into the columns as they are stored, in storage types.
+    pub fn stored(table: &Table, wanted: &[usize]) -> RowDecoder {
+        RowDecoder::of(table, wanted, Column::storage_type)
+    }
+
+    fn of(table: &Table, wanted: &[usize], kind: fn(&Column) -> DataType) -> RowDecoder {
         let builders = table
             .columns
             .iter()
             .enumerate()
             .map(|(index, column)| {
                 if wanted.contains(&index) {
-                    builder_for(column)
+                    builder_for(&kind(column))
                 } else {
                     Builder::Skip
                 }

@@ -22,6 +22,22 @@ pub enum StateError {
         /// The newest form known.
         known: u32,
     },
+    /// The state was written by an earlier program, and is opened only to be looked at.
+    #[error(
+        "the state in {path} has an earlier form: start detection once, it brings it up to now"
+    )]
+    TooOld {
+        /// The state folder.
+        path: String,
+    },
+    /// The process that wrote the state was cut off, and it is opened only to be looked at.
+    #[error(
+        "the state in {path} was not closed in order: start detection once and stop it, it mends that"
+    )]
+    NotClosed {
+        /// The state folder.
+        path: String,
+    },
     /// Another process has the state open.
     #[error("the state in {path} is in use by another process: stop it first")]
     InUse {

@@ -4,6 +4,7 @@
 //! Rows are encoded by [`RowEncoder`], kept as versioned [`Record`]s in a document, and read back by
 //! [`RowDecoder`] into the columns that rules see.
 
+mod access;
 mod cache;
 mod codec;
 mod convert;

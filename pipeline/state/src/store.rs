@@ -1,14 +1,14 @@
 //! Where state lies on disk: a narrow trait, and the embedded store behind it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use centinel_model::Timestamp;
 use redb::{
-    Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageError,
-    Table, TableDefinition, WriteTransaction,
+    Database, ReadableTable, ReadableTableMetadata, Table, TableDefinition, WriteTransaction,
 };
 
 use crate::StateError;
+use crate::access::Access;
 use crate::document::Wake;
 use crate::numbers::{self, NextMove, NumberWriter, Numbers};
 
@@ -106,50 +106,41 @@ fn split(value: &[u8]) -> Result<(&[u8], &[u8]), StateError> {
     parts.ok_or_else(|| StateError::corrupt("a document is cut short"))
 }
 
-fn is_damage(error: &DatabaseError) -> bool {
-    match error {
-        DatabaseError::Storage(StorageError::Corrupted(_)) => true,
-        DatabaseError::Storage(StorageError::Io(error)) => {
-            error.kind() == std::io::ErrorKind::InvalidData
-        }
-        _ => false,
-    }
-}
-
 /// A store in one file of one folder, by redb: copy-on-write B-trees, one fsync for each commit.
 pub struct FileStore {
-    database: Database,
+    database: Access,
     next_move: NextMove,
 }
 
 impl FileStore {
+    /// Opens a state that is there, only to look at it: nothing of it changes, and a commit fails.
+    ///
+    /// # Errors
+    /// As [`FileStore::open`]; also for a state of an earlier form, and for one that was not closed in order: who starts
+    /// detection once brings both up to now.
+    pub fn open_read_only(folder: &Path, cache_bytes: usize) -> Result<FileStore, StateError> {
+        let store = FileStore {
+            database: Access::read_only(folder, cache_bytes)?,
+            next_move: NextMove::default(),
+        };
+        match store.form()? {
+            Some(STATE_FORM) => Ok(store),
+            Some(found) if found > STATE_FORM => Err(StateError::TooNew {
+                path: folder.display().to_string(),
+                found,
+                known: STATE_FORM,
+            }),
+            _ => Err(StateError::TooOld {
+                path: folder.display().to_string(),
+            }),
+        }
+    }
+
     /// Opens or creates the state in `folder`. `cache_bytes` bounds the store's own page cache. Under which shapes
     /// its rows were written stands in its facts: who reads them minds it.
     pub fn open(folder: &Path, cache_bytes: usize) -> Result<FileStore, StateError> {
-        std::fs::create_dir_all(folder).map_err(|error| {
-            StateError::Store(format!(
-                "cannot make the folder {}: {error}",
-                folder.display()
-            ))
-        })?;
-        let file: PathBuf = folder.join("state.redb");
-        if std::fs::metadata(&file).is_ok_and(|known| known.len() == 0) {
-            return Err(StateError::corrupt(format!("{} is empty", file.display())));
-        }
-        let mut builder = Database::builder();
-        builder.set_cache_size(cache_bytes);
-        let database = builder.create(&file).map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen => StateError::InUse {
-                path: folder.display().to_string(),
-            },
-            // A file that is no store is told as one with invalid data.
-            other if is_damage(&other) => {
-                StateError::corrupt(format!("{}: {other}", file.display()))
-            }
-            other => StateError::Store(format!("cannot open {}: {other}", file.display())),
-        })?;
         let store = FileStore {
-            database,
+            database: Access::whole(folder, cache_bytes)?,
             next_move: NextMove::default(),
         };
         store.create_tables()?;
@@ -163,7 +154,7 @@ impl FileStore {
         builder.set_cache_size(cache_bytes);
         let database = builder.create_with_backend(redb::backends::InMemoryBackend::new());
         let store = FileStore {
-            database: database.map_err(StateError::store)?,
+            database: Access::Whole(database.map_err(StateError::store)?),
             next_move: NextMove::default(),
         };
         store.create_tables()?;
@@ -171,7 +162,7 @@ impl FileStore {
     }
 
     fn create_tables(&self) -> Result<(), StateError> {
-        let transaction = self.database.begin_write().map_err(StateError::store)?;
+        let transaction = self.database.begin_write()?;
         transaction
             .open_table(DOCUMENTS)
             .map_err(StateError::store)?;
@@ -190,33 +181,35 @@ impl FileStore {
                 ..Commit::default()
             })
         };
-        match self.fact(FORM_FACT)? {
+        match self.form()? {
             None => set(),
-            Some(bytes) => {
-                let found = std::str::from_utf8(&bytes)
-                    .ok()
-                    .and_then(|text| text.parse().ok());
-                match found {
-                    Some(STATE_FORM) => Ok(()),
-                    // Forms since then differ in where numbers lie, and are read alike.
-                    Some(FIRST_NUMBERED_FORM..STATE_FORM) => set(),
-                    Some(found) if found < STATE_FORM => self.number_documents(),
-                    Some(found) => Err(StateError::TooNew {
-                        path: folder.display().to_string(),
-                        found,
-                        known: STATE_FORM,
-                    }),
-                    None => Err(StateError::corrupt("its form is not a number")),
-                }
-            }
+            Some(STATE_FORM) => Ok(()),
+            // Forms since then differ in where numbers lie, and are read alike.
+            Some(FIRST_NUMBERED_FORM..STATE_FORM) => set(),
+            Some(found) if found < STATE_FORM => self.number_documents(),
+            Some(found) => Err(StateError::TooNew {
+                path: folder.display().to_string(),
+                found,
+                known: STATE_FORM,
+            }),
         }
+    }
+
+    fn form(&self) -> Result<Option<u32>, StateError> {
+        let Some(bytes) = self.fact(FORM_FACT)? else {
+            return Ok(None);
+        };
+        let text = std::str::from_utf8(&bytes).ok();
+        let form = text.and_then(|text| text.parse().ok());
+        form.map(Some)
+            .ok_or_else(|| StateError::corrupt("its form is not a number"))
     }
 }
 
 impl FileStore {
     /// Gives the documents of an earlier form their numbers, in the order of their keys: all of them or none.
     fn number_documents(&self) -> Result<(), StateError> {
-        let transaction = self.database.begin_write().map_err(StateError::store)?;
+        let transaction = self.database.begin_write()?;
         {
             let by_key = transaction
                 .open_table(DOCUMENTS_BY_KEY)
@@ -313,7 +306,7 @@ fn read_wake_key(key: &[u8]) -> Result<(Wake, Vec<u8>), StateError> {
 
 impl Store for FileStore {
     fn documents(&self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StateError> {
-        let transaction = self.database.begin_read().map_err(StateError::store)?;
+        let transaction = self.database.begin_read()?;
         let numbers = Numbers::open(&transaction)?;
         let documents = transaction
             .open_table(DOCUMENTS)
@@ -338,7 +331,7 @@ impl Store for FileStore {
         limit: usize,
     ) -> Result<Vec<Entry>, StateError> {
         use std::ops::Bound;
-        let transaction = self.database.begin_read().map_err(StateError::store)?;
+        let transaction = self.database.begin_read()?;
         let documents = transaction
             .open_table(DOCUMENTS)
             .map_err(StateError::store)?;
@@ -364,13 +357,13 @@ impl Store for FileStore {
     }
 
     fn place_of(&self, key: &[u8]) -> Result<Vec<u8>, StateError> {
-        let transaction = self.database.begin_read().map_err(StateError::store)?;
+        let transaction = self.database.begin_read()?;
         let number = Numbers::open(&transaction)?.of(key)?;
         Ok(place(number.unwrap_or(u64::MAX)))
     }
 
     fn count(&self) -> Result<u64, StateError> {
-        let transaction = self.database.begin_read().map_err(StateError::store)?;
+        let transaction = self.database.begin_read()?;
         let table = transaction
             .open_table(DOCUMENTS)
             .map_err(StateError::store)?;
@@ -383,7 +376,7 @@ impl Store for FileStore {
         until: Timestamp,
         limit: usize,
     ) -> Result<Vec<(Wake, Vec<u8>)>, StateError> {
-        let transaction = self.database.begin_read().map_err(StateError::store)?;
+        let transaction = self.database.begin_read()?;
         let table = transaction.open_table(WAKES).map_err(StateError::store)?;
         let first = wake_key(
             &Wake {
@@ -417,7 +410,7 @@ impl Store for FileStore {
     }
 
     fn wake_sets(&self) -> Result<Vec<u64>, StateError> {
-        let transaction = self.database.begin_read().map_err(StateError::store)?;
+        let transaction = self.database.begin_read()?;
         let table = transaction.open_table(WAKES).map_err(StateError::store)?;
         let mut sets = Vec::new();
         let mut from = vec![0u8; 8];
@@ -438,7 +431,7 @@ impl Store for FileStore {
     }
 
     fn fact(&self, name: &str) -> Result<Option<Vec<u8>>, StateError> {
-        let transaction = self.database.begin_read().map_err(StateError::store)?;
+        let transaction = self.database.begin_read()?;
         let table = transaction.open_table(FACTS).map_err(StateError::store)?;
         Ok(table
             .get(name)
@@ -447,19 +440,19 @@ impl Store for FileStore {
     }
 
     fn undelivered(&self) -> Result<Vec<(u64, Vec<u8>)>, StateError> {
-        let transaction = self.database.begin_read().map_err(StateError::store)?;
+        let transaction = self.database.begin_read()?;
         let table = transaction.open_table(OUTBOX).map_err(StateError::store)?;
         collect_numbered(table.iter().map_err(StateError::store)?)
     }
 
     fn holes(&self, first: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>, StateError> {
-        let transaction = self.database.begin_read().map_err(StateError::store)?;
+        let transaction = self.database.begin_read()?;
         let table = transaction.open_table(HOLES).map_err(StateError::store)?;
         collect_numbered(table.range(first..).map_err(StateError::store)?.take(limit))
     }
 
     fn commit(&self, commit: &Commit) -> Result<(), StateError> {
-        let transaction = self.database.begin_write().map_err(StateError::store)?;
+        let transaction = self.database.begin_write()?;
         {
             let mut writer = DocumentWriter::open(&transaction)?;
             let numbered = commit.documents.iter();

@@ -27,6 +27,57 @@ fn what_is_no_state_is_refused_with_a_remedy() {
 }
 
 #[test]
+fn looking_at_a_state_changes_nothing_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = FileStore::open_read_only(folder.path(), 1 << 20)
+        .err()
+        .unwrap();
+    assert!(matches!(refused, StateError::Store(_)), "{refused}");
+    let store = FileStore::open(folder.path(), 1 << 20).unwrap();
+    let written = Commit {
+        documents: vec![(b"a".to_vec(), b"1".to_vec())],
+        ..Commit::default()
+    };
+    store.commit(&written).unwrap();
+    // Whoever writes has it alone.
+    let refused = FileStore::open_read_only(folder.path(), 1 << 20)
+        .err()
+        .unwrap();
+    assert!(matches!(refused, StateError::InUse { .. }), "{refused}");
+    drop(store);
+
+    let file = folder.path().join("state.redb");
+    let before = std::fs::read(&file).unwrap();
+    let first = FileStore::open_read_only(folder.path(), 1 << 20).unwrap();
+    let second = FileStore::open_read_only(folder.path(), 1 << 20).unwrap();
+    for store in [&first, &second] {
+        assert_eq!(store.documents(&[b"a"]).unwrap(), [Some(b"1".to_vec())]);
+        assert!(store.commit(&written).is_err());
+    }
+    let refused = FileStore::open(folder.path(), 1 << 20).err().unwrap();
+    assert!(matches!(refused, StateError::InUse { .. }), "{refused}");
+    drop((first, second));
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+}
+
+#[test]
+fn a_state_of_an_earlier_form_is_not_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FileStore::open(folder.path(), 1 << 20).unwrap();
+    let form = |form: &str| Commit {
+        facts: vec![(FORM_FACT.into(), form.as_bytes().to_vec())],
+        ..Commit::default()
+    };
+    store.commit(&form("4")).unwrap();
+    drop(store);
+    let refused = FileStore::open_read_only(folder.path(), 1 << 20)
+        .err()
+        .unwrap();
+    assert!(matches!(refused, StateError::TooOld { .. }), "{refused}");
+    assert!(refused.to_string().contains("start detection once"));
+}
+
+#[test]
 fn what_one_commit_wrote_is_there_after_opening_again() {
     let folder = tempfile::tempdir().unwrap();
     let store = FileStore::open(folder.path(), 1 << 20).unwrap();

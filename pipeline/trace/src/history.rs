@@ -3,13 +3,20 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The schema id of [`History`] in JSON.
+pub const HISTORY_SCHEMA: &str = "centinel/history/1";
+
 /// A column and its value as text; none for null. Sensitive values come masked.
 pub type Value = (String, Option<String>);
+/// A money column, its amount in major units as text, and the currency.
+pub type MoneyValue = (String, Option<String>, String);
+/// A place in a source's order: epoch, sequence, ordinal.
+pub type VersionOf = (u32, u64, u32);
 
 /// What is known of one entity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
-    /// `centinel/history/1`.
+    /// [`HISTORY_SCHEMA`].
     pub schema: String,
     /// The entity's name, such as `order`.
     pub entity: String,
@@ -32,6 +39,9 @@ pub struct Completeness {
     pub since: Option<String>,
     /// Up to when all sources have been read; absent where one has not said so.
     pub until: Option<String>,
+    /// So many changes were too many to be told: the oldest ones.
+    #[serde(default)]
+    pub left_out: u64,
     /// What else a reader should know, each a sentence.
     pub notes: Vec<String>,
 }
@@ -52,18 +62,21 @@ pub struct Change {
     /// When it was committed.
     pub committed_at: String,
     /// Its place in its source's order: epoch, sequence, ordinal.
-    pub version: (u32, u64, u32),
+    pub version: VersionOf,
     /// Who made it, as far as the source says.
     #[serde(default)]
     pub origin: Origin,
-    /// The row after, in the order of its columns; empty after a deletion.
+    /// The row after, in the order of its columns, money in major units; empty after a deletion.
     pub after: Vec<Value>,
     /// The row before, where that is known; empty else.
     pub before: Vec<Value>,
     /// Columns whose values differ from the row before; empty where that is not known.
     pub changed: Vec<String>,
-    /// Money columns in major units: column, amount after, currency.
-    pub money: Vec<(String, Option<String>, String)>,
+    /// Money columns after the change, in major units.
+    pub money: Vec<MoneyValue>,
+    /// Money columns before the change, in major units, where that is known.
+    #[serde(default)]
+    pub money_before: Vec<MoneyValue>,
     /// Whether nothing that was announced or expected explains it: a change by hand.
     #[serde(default)]
     pub by_hand: bool,
@@ -91,7 +104,8 @@ pub struct RuleNow {
     pub title: String,
     /// The finding's id; absent while it passes.
     pub finding_id: Option<String>,
-    /// `passed`, `suspected`, `confirmed` or `undetermined`.
+    /// `passed`, `suspected`, `confirmed` or `undetermined`; `waiting` while a rule that is new or changed has not looked
+    /// at the entity yet.
     pub verdict: String,
     /// Money at risk in major units, and its currency.
     pub amount: Option<(String, String)>,

@@ -162,12 +162,25 @@ fn every_field_is_read() {
             deadline: Duration::seconds(3),
             suspicions: true,
         }),
+        alerts: None,
+        self_check: None,
+        interface: Some(InterfaceConfig {
+            line: 110,
+            listen: "0.0.0.0:9000".parse().unwrap(),
+            token: variable("INTERFACE_TOKEN"),
+            tls: Some(InterfaceTls {
+                certificate: "etc/chain.pem".into(),
+                key: "etc/key.pem".into(),
+                ca: Some("etc/ca.pem".into()),
+            }),
+        }),
+        console: None,
         drills: Vec::new(),
     };
     let config = parse(EVERY_FIELD).unwrap();
     assert_eq!(config, expected);
     let lines: Vec<usize> = config.secrets().iter().map(|secret| secret.line).collect();
-    assert_eq!(lines, [12, 13, 30, 45, 69, 106]);
+    assert_eq!(lines, [12, 13, 30, 45, 69, 106, 112]);
 }
 
 fn nightly() -> AuditConfig {
@@ -276,6 +289,11 @@ fn what_is_left_out_is_as_the_page_says() {
         (Duration::seconds(2), false)
     );
     assert_eq!(report.ca, None);
+    let interface = "[interface]\ntoken = { env = \"TOKEN\" }\n";
+    let interface = parse(&format!("{SMALL}{interface}")).unwrap().interface;
+    let interface = interface.unwrap();
+    assert_eq!(interface.listen, "127.0.0.1:9464".parse().unwrap());
+    assert_eq!(interface.tls, None);
     let little = SMALL.split("[archive]").next().unwrap();
     let config = parse(little).unwrap();
     assert_eq!((config.archive, config.findings), (None, None));

@@ -331,6 +331,34 @@ fn mistakes_in_audits_are_told_with_their_line_and_remedy() {
 }
 
 #[test]
+fn mistakes_of_the_interface_are_told_with_their_remedy() {
+    let right = "[interface]\nlisten = \"127.0.0.1:0\"\ntoken = { env = \"TOKEN\" }\n";
+    assert!(parse(&format!("{SMALL}{right}")).is_ok());
+    let tls = "\n[interface.tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n";
+    let beyond = right.replace("127.0.0.1", "0.0.0.0");
+    assert!(parse(&format!("{SMALL}{beyond}{tls}")).is_ok());
+    #[rustfmt::skip]
+    let table = [
+        ("127.0.0.1:0", "localhost:9464", "is not an address with a port", "127.0.0.1:9464"),
+        ("127.0.0.1:0", "0.0.0.0:9464", "listens beyond this machine", "[interface.tls]"),
+        ("127.0.0.1:0", "[::]:9464", "listens beyond this machine", "[interface.tls]"),
+        ("{ env = \"TOKEN\" }", "\"hunter2\"", "stands in the file itself", "env"),
+        ("token", "tokens", "unknown field `tokens`", "did you mean `token`?"),
+        ("token = { env = \"TOKEN\" }", "", "[interface] has no `token`", "add `token = "),
+    ];
+    for (from, to, problem, remedy) in table {
+        let wrong = right.replacen(from, to, 1);
+        assert_ne!(wrong, right, "{from}");
+        let found = problems(&format!("{SMALL}{wrong}"));
+        let fits =
+            |found: &Problem| found.problem.contains(problem) && found.remedy.contains(remedy);
+        assert!(found.iter().any(fits), "{to}: {found:#?}");
+        let shown = format!("{found:?}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}
+
+#[test]
 fn mistakes_of_the_breaker_are_told_with_their_line_and_remedy() {
     let report = "[breaker_report]\nurl = \"https://b\"\nkey = { env = \"K\" }\n";
     let text = format!("{SMALL}{report}{BREAKER}");

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod alerts;
+mod console;
 mod drills;
 mod fields;
 mod mistakes;
@@ -120,6 +122,13 @@ key = { env = "REPORT_KEY" }
 ca = "breaker.pem"
 deadline = "3s"
 suspicions = true
+[interface]
+listen = "0.0.0.0:9000"
+token = { env = "INTERFACE_TOKEN" }
+[interface.tls]
+certificate = "chain.pem"
+key = "key.pem"
+ca = "ca.pem"
 "#;
 
 /// A breaker, with all that it must be told.

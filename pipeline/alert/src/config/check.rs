@@ -57,7 +57,7 @@ impl fmt::Display for Problem {
 }
 
 /// Channels that are right, as far as can be said without their secrets.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Channels {
     forms: BTreeMap<String, ChannelForm>,
     /// Who is told what.
@@ -130,6 +130,12 @@ impl Channels {
                 })
             }
         }
+    }
+
+    /// Files that messages are written to, by channel.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &Path)> {
+        let paths = self.forms.iter();
+        paths.filter_map(|(name, form)| Some((name.as_str(), form.path.as_deref()?)))
     }
 
     /// Reads the secrets and makes what sends. Nothing is connected yet. `variable` is the environment; relative paths

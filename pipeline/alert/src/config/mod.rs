@@ -74,7 +74,7 @@ pub struct LimitForm {
 }
 
 /// One channel as it is written. `README.md` says what each field means and what it is without it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChannelForm {
     /// What it is.

@@ -143,6 +143,12 @@ impl Alerts {
         self.state.consumed.get(input).copied().unwrap_or(0)
     }
 
+    /// All inputs of which something was taken in, each with the last number.
+    pub fn inputs(&self) -> impl Iterator<Item = (&str, u64)> {
+        let inputs = self.state.consumed.iter();
+        inputs.map(|(input, number)| (input.as_str(), *number))
+    }
+
     /// Takes in a finding. One whose number was taken in before changes nothing.
     pub fn take(
         &mut self,

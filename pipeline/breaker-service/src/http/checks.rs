@@ -1,4 +1,5 @@
 use std::sync::{Arc, PoisonError};
+use std::time::Instant as Monotonic;
 
 use axum::Extension;
 use axum::body::Bytes;
@@ -18,6 +19,7 @@ pub async fn check(
     Extension(caller): Extension<Caller>,
     body: Bytes,
 ) -> Response {
+    let began = Monotonic::now();
     let request: Request = match read(&body) {
         Ok(request) => request,
         Err(problem) => return problem.into_response(),
@@ -43,8 +45,8 @@ pub async fn check(
         }
     };
     match looked {
-        Some(answer) => json_of(&answer),
-        None => hold(&shared, &caller, request).await,
+        Some(answer) => answered(&shared, &request, began, &answer),
+        None => hold(&shared, &caller, request, began).await,
     }
 }
 
@@ -68,7 +70,19 @@ fn conflict(request: &Request) -> Response {
     Problem::new(409, "conflict", what).into_response()
 }
 
-async fn hold(shared: &Arc<Shared>, caller: &Caller, request: Request) -> Response {
+/// Every answer goes out here.
+fn answered(shared: &Shared, request: &Request, began: Monotonic, answer: &Answer) -> Response {
+    let took = began.elapsed();
+    shared.counts.answered(request.point, answer, took);
+    json_of(answer)
+}
+
+async fn hold(
+    shared: &Arc<Shared>,
+    caller: &Caller,
+    request: Request,
+    began: Monotonic,
+) -> Response {
     let deadline = shared.config.point(request.point).deadline.std();
     let act = Act::Input(Input::Check(request.clone()));
     let done =
@@ -79,40 +93,42 @@ async fn hold(shared: &Arc<Shared>, caller: &Caller, request: Request) -> Respon
                 .shown()
                 .answer(shared.clock.now(), &request, &checked);
             match answer {
-                Some(answer) => json_of(&answer),
+                Some(answer) => answered(shared, &request, began, &answer),
                 None => conflict(&request),
             }
         }
         Ok(Ok(_)) => by_default(
             shared,
             &request,
+            began,
             "the breaker gave another answer than to a check",
         ),
-        Ok(Err(Failure::Refused(Refusal::Full(why)))) => by_default(shared, &request, &why),
+        Ok(Err(Failure::Refused(Refusal::Full(why)))) => by_default(shared, &request, began, &why),
         Ok(Err(Failure::Refused(refusal))) => {
             Problem::from(Failure::Refused(refusal)).into_response()
         }
-        Ok(Err(Failure::Unavailable(_))) => {
-            by_default(shared, &request, "it must be held, and the store fails")
-        }
+        Ok(Err(Failure::Unavailable(_))) => by_default(
+            shared,
+            &request,
+            began,
+            "it must be held, and the store fails",
+        ),
         Err(_) => by_default(
             shared,
             &request,
+            began,
             "it must be held, and was not stored within the deadline",
         ),
     }
 }
 
-fn by_default(shared: &Shared, request: &Request, why: &str) -> Response {
+fn by_default(shared: &Shared, request: &Request, began: Monotonic, why: &str) -> Response {
     let decision = shared.config.point(request.point).on_error;
     shared.defaulted(Defaulted {
         request_id: request.request_id.clone(),
         point: request.point,
         decision,
     });
-    json_of(&Answer::by_default(
-        request.request_id.clone(),
-        decision,
-        why.to_owned(),
-    ))
+    let answer = Answer::by_default(request.request_id.clone(), decision, why.to_owned());
+    answered(shared, request, began, &answer)
 }

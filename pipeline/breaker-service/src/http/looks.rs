@@ -8,10 +8,12 @@ use axum::extract::{Path, Query, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use centinel_breaker::{Cause, Hold, Instant, Name, ReleaseId, Trip, TripId, TripState};
+use prometheus_client::encoding::prometheus_text::CONTENT_TYPE as METRICS;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::reply::{Answered, Problem, json_of};
+use crate::metrics;
 use crate::shared::Shared;
 use crate::store::Way;
 
@@ -34,6 +36,10 @@ pub async fn health(State(shared): State<Arc<Shared>>) -> Response {
 
 pub async fn openapi() -> Response {
     ([(CONTENT_TYPE, "application/json")], super::OPENAPI).into_response()
+}
+
+pub async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
+    ([(CONTENT_TYPE, METRICS)], metrics::text(&shared)).into_response()
 }
 
 pub async fn status(State(shared): State<Arc<Shared>>) -> Response {
@@ -129,15 +135,34 @@ pub async fn trip(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> 
 #[serde(deny_unknown_fields)]
 pub struct HoldsWanted {
     cause: Option<String>,
+    order_no: Option<String>,
     after: Option<u64>,
     limit: Option<usize>,
 }
 
-/// What a cause holds, in the order of their claims; without a cause, which causes hold how much.
+/// What a cause holds, in the order of their claims, or what was held of an order; without either, which causes hold
+/// how much.
 pub async fn holds(
     State(shared): State<Arc<Shared>>,
     Query(wanted): Query<HoldsWanted>,
 ) -> Answered {
+    let (after, limit) = (wanted.after.unwrap_or(0), page(wanted.limit));
+    if let Some(order_no) = wanted.order_no {
+        if wanted.cause.is_some() {
+            return Err(Problem::invalid("ask by cause or by order_no, not by both"));
+        }
+        let mut holds: Vec<Arc<Hold>> = {
+            let state = shared.shown();
+            let of_order = state.holds_of_order(&order_no);
+            of_order
+                .filter(|hold| hold.claim > after)
+                .cloned()
+                .collect()
+        };
+        holds.sort_by_key(|hold| hold.claim);
+        holds.truncate(limit);
+        return Ok(page_of_holds(&holds, limit));
+    }
     let Some(cause) = wanted.cause else {
         let state = shared.shown();
         let count = |cause: &Cause| json!({"cause": cause, "held": state.count_held_by(cause)});
@@ -148,15 +173,19 @@ pub async fn holds(
     let cause = cause_of(&cause)?;
     let holds: Vec<Arc<Hold>> = {
         let state = shared.shown();
-        let held = state.held_by(&cause, wanted.after.unwrap_or(0));
-        held.take(page(wanted.limit)).cloned().collect()
+        let held = state.held_by(&cause, after);
+        held.take(limit).cloned().collect()
     };
+    Ok(page_of_holds(&holds, limit))
+}
+
+fn page_of_holds(holds: &[Arc<Hold>], limit: usize) -> Response {
     let next = holds
         .last()
-        .filter(|_| holds.len() == page(wanted.limit))
+        .filter(|_| holds.len() == limit)
         .map(|hold| hold.claim);
     let holds: Vec<&Hold> = holds.iter().map(|hold| &**hold).collect();
-    Ok(json_of(&json!({"holds": holds, "next": next})))
+    json_of(&json!({"holds": holds, "next": next}))
 }
 
 fn cause_of(text: &str) -> Result<Cause, Problem> {
@@ -251,11 +280,34 @@ pub async fn dispositions(
     }
 }
 
-pub async fn audit(State(shared): State<Arc<Shared>>, Query(wanted): Query<After>) -> Answered {
-    let (after, limit) = (wanted.after.unwrap_or(0), page(wanted.limit));
-    let entries = shared
-        .read(move |store| store.entries(after, limit))
-        .await?;
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditWanted {
+    after: Option<u64>,
+    before: Option<u64>,
+    limit: Option<usize>,
+}
+
+/// The audit log behind `after`; with `before` the entries that end there, which one reads backwards by.
+pub async fn audit(
+    State(shared): State<Arc<Shared>>,
+    Query(wanted): Query<AuditWanted>,
+) -> Answered {
+    let limit = page(wanted.limit);
+    let after = wanted.after.unwrap_or(0);
+    let read = shared.read(move |store| {
+        let Some(before) = wanted.before else {
+            return store.entries(after, limit);
+        };
+        // Sequences have no gaps.
+        let last = store.head()?.sequence.min(before.saturating_sub(1));
+        let from = last.saturating_sub(limit as u64).max(after);
+        match last.saturating_sub(from) {
+            0 => Ok(vec![]),
+            some => store.entries(from, usize::try_from(some).unwrap_or(limit)),
+        }
+    });
+    let entries = read.await?;
     let next = entries.last().map_or(after, |entry| entry.sequence);
     Ok(json_of(&json!({"entries": entries, "next": next})))
 }

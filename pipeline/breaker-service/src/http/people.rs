@@ -100,6 +100,11 @@ pub async fn sign_in(
     ))
 }
 
+/// Who calls, and what they are now: a role counts at once.
+pub async fn session(person: Person) -> Response {
+    json_of(&json!({"name": person.name, "role": person.role}))
+}
+
 pub async fn sign_out(person: Person) -> Answered {
     let call = &person.call;
     call.shared.directory.sign_out(person.name.as_str());

@@ -10,7 +10,7 @@ use super::{Commit, Record, Store, StoreError, Way};
 use crate::audit::{Entry, Head};
 
 /// Form 1. A later form is one more migration; none is ever changed.
-const MIGRATIONS: &[M<'static>] = &[M::up(
+pub(super) const MIGRATIONS: &[M<'static>] = &[M::up(
     "CREATE TABLE trips (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
      CREATE TABLE holds (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
      CREATE TABLE releases (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
@@ -37,7 +37,7 @@ pub struct Sqlite {
     path: PathBuf,
 }
 
-fn failed(error: rusqlite::Error) -> StoreError {
+pub(super) fn failed(error: rusqlite::Error) -> StoreError {
     StoreError::Failed(error.to_string())
 }
 

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Service, config_text, trip, until};
 
-const WORKS: u8 = 0;
-const FAILS: u8 = 1;
+pub const WORKS: u8 = 0;
+pub const FAILS: u8 = 1;
 /// Commits come through, and report a failure.
 const LIES: u8 = 2;
 /// Not even opening works.
@@ -63,7 +63,7 @@ impl Store for Failing {
     }
 }
 
-async fn failing() -> (Service, Arc<AtomicU8>) {
+pub async fn failing() -> (Service, Arc<AtomicU8>) {
     let folder = Arc::new(tempfile::tempdir().unwrap());
     let path = folder.path().join("breaker.db");
     let config = Config::read(&config_text(&path)).unwrap();

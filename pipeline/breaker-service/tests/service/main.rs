@@ -11,6 +11,7 @@ mod flow;
 mod kafka;
 mod killed;
 mod limits;
+mod metrics;
 mod overload;
 mod people;
 mod program;

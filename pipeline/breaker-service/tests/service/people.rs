@@ -10,7 +10,9 @@ use crate::support::{PASSWORD, Service, request};
 const MAY: &[(&str, &str)] = &[
     ("GET /v1/health", "nobody"),
     ("GET /v1/openapi.json", "nobody"),
+    ("GET /metrics", "nobody"),
     ("POST /v1/sessions", "nobody"),
+    ("GET /v1/sessions", "viewer operator approver admin"),
     ("DELETE /v1/sessions", "viewer operator approver admin"),
     ("POST /v1/checks", "check"),
     (
@@ -213,6 +215,8 @@ async fn accounts_change_and_the_last_admin_stays() {
         403
     );
     assert_eq!(change("ann", json!({"role": "operator"})).await, 200);
+    let session = service.get("/v1/sessions", &ann).await;
+    assert_eq!(session, json!({"name": "ann", "role": "operator"}));
     assert_eq!(service.call("POST", "/v1/trips", &ann, trip).await.0, 200);
     assert_eq!(change("ann", json!({"disabled": true})).await, 200);
     assert_eq!(

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use centinel_breaker::{Change, Instant, Knowledge, Lag, Name, Numbers, Request, Told};
 use centinel_breaker_service::{
-    Account, Commit, Config, Entry, Key, KeyScope, Mark, OpenStore, Record, Role, Sqlite, Way,
-    first_admin, serve,
+    Account, Commit, Config, Entry, Key, KeyScope, Looked, Mark, OpenStore, Record, Role, Sqlite,
+    Way, first_admin, serve,
 };
 use serde_json::json;
 
@@ -173,6 +173,60 @@ fn the_embedded_store_does_what_any_store_must() {
     let path = folder.path().join("breaker.db");
     let open: OpenStore = Arc::new(move || Ok(Box::new(Sqlite::open(&path)?)));
     passes(&open);
+}
+
+/// Beside a breaker that writes, and beside none; what is committed meanwhile is seen by who looks next.
+#[test]
+fn records_can_be_looked_at_beside_the_breaker() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("breaker.db");
+    assert!(Looked::open(&path).is_err(), "nothing is made");
+    assert!(!path.exists());
+    let mut store = Sqlite::open(&path).unwrap();
+    store
+        .commit(&commit(vec![hold("a", 1), hold("b", 2)], &[1]))
+        .unwrap();
+    let held = |looked: &Looked| {
+        let mut held = Vec::new();
+        looked
+            .holds(&mut |hold| {
+                held.push((hold.request.request_id.to_string(), hold.round));
+                true
+            })
+            .unwrap();
+        held
+    };
+    let looked = Looked::open(&path).unwrap();
+    assert_eq!(held(&looked), [("a".to_owned(), 1), ("b".to_owned(), 2)]);
+    store.commit(&commit(vec![hold("a", 3)], &[2])).unwrap();
+    assert_eq!(held(&looked)[0], ("a".to_owned(), 3));
+    let mut first = 0;
+    looked
+        .holds(&mut |_| {
+            first += 1;
+            false
+        })
+        .unwrap();
+    assert_eq!(first, 1, "who has enough gets no more");
+    looked.trips(&mut |_| panic!("there is none")).unwrap();
+    looked.releases(&mut |_| panic!("there is none")).unwrap();
+    drop(looked);
+    drop(store);
+    assert_eq!(held(&Looked::open(&path).unwrap()).len(), 2);
+
+    // What is none of its records is told by name.
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    raw.execute("UPDATE holds SET body = '{}' WHERE id = 'b'", [])
+        .unwrap();
+    let looked = Looked::open(&path).unwrap();
+    let told = looked.holds(&mut |_| true).unwrap_err().to_string();
+    assert!(told.contains("the record b of table holds"), "{told}");
+    let other = folder.path().join("other.db");
+    rusqlite::Connection::open(&other)
+        .unwrap()
+        .execute_batch("CREATE TABLE t (x)")
+        .unwrap();
+    assert!(Looked::open(&other).is_err());
 }
 
 #[test]

@@ -123,6 +123,45 @@ pub(super) fn file(
     declared.files.push(file);
 }
 
+/// Reads a file that lies in no folder into `declared`; its entities stand beside those of the folder.
+pub(super) fn built_in(
+    source: SourceFile,
+    tree: Placed<Node>,
+    declared: &mut Declared,
+    mistakes: &mut Mistakes,
+) {
+    if !declares_entities(&tree.value) {
+        return file(source, tree, declared, mistakes);
+    }
+    let mut form = Form {
+        file: &source,
+        mistakes,
+    };
+    let place = tree.place;
+    let own = entities(&mut form, tree).unwrap_or_default();
+    for entity in own {
+        match declared
+            .entities
+            .iter()
+            .any(|known| known.name == entity.name)
+        {
+            true => form.refuse(
+                place,
+                format!(
+                    "the entity `{}` is declared by the folder, too",
+                    entity.name
+                ),
+                "give that one another name",
+            ),
+            false => declared.entities.push(entity),
+        }
+    }
+    declared
+        .entities
+        .sort_by(|left, right| left.name.cmp(&right.name));
+    declared.files.push(source);
+}
+
 /// By its header, or by its fields where the header is wrong.
 fn declares_entities(node: &Node) -> bool {
     let Node::Map(entries) = node else {

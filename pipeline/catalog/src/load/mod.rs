@@ -43,11 +43,30 @@ pub struct Diagnostic {
 /// Reads all `*.yaml` files of a folder (not of folders in it; names that begin with a dot are passed
 /// over). Either everything is right, or every mistake is listed, by file and line.
 pub fn load(folder: &Path) -> Result<Catalog, Vec<Diagnostic>> {
+    load_with(folder, &[])
+}
+
+/// The same with files that lie in no folder, each with the name under which mistakes in it are shown and its text.
+/// What they declare stands beside what the folder's files declare, entities too.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with(folder: &Path, built_in: &[(&str, &str)]) -> Result<Catalog, Vec<Diagnostic>> {
     let mut mistakes = Mistakes::default();
     let mut declared = Declared::default();
     for path in list(folder, &mut mistakes) {
         match read(&path, &mut mistakes) {
             Some((file, tree)) => declare::file(file, tree, &mut declared, &mut mistakes),
+            None => declared.nameless = true,
+        }
+    }
+    for (name, text) in built_in {
+        let file = SourceFile {
+            path: (*name).to_owned(),
+            text: (*text).to_owned(),
+        };
+        match parsed(file, &mut mistakes) {
+            Some((file, tree)) => declare::built_in(file, tree, &mut declared, &mut mistakes),
             None => declared.nameless = true,
         }
     }
@@ -169,7 +188,14 @@ fn read(path: &Path, mistakes: &mut Mistakes) -> Option<(SourceFile, yaml::Place
             return None;
         }
     };
-    let file = SourceFile { path: shown, text };
+    parsed(SourceFile { path: shown, text }, mistakes)
+}
+
+/// The text's values, or a mistake.
+fn parsed(
+    file: SourceFile,
+    mistakes: &mut Mistakes,
+) -> Option<(SourceFile, yaml::Placed<yaml::Node>)> {
     match yaml::parse(&file.text) {
         Ok(tree) => Some((file, tree)),
         Err(refusal) => {

@@ -51,6 +51,16 @@ pub(super) struct Fold {
 
 impl Fold {
     pub fn new(location: &Location, at: Timestamp, options: &AuditOptions) -> Result<Fold> {
+        Fold::reading(location, at, options, false)
+    }
+
+    /// Where `few` rows are wanted, other columns are read only of those.
+    pub fn reading(
+        location: &Location,
+        at: Timestamp,
+        options: &AuditOptions,
+        few: bool,
+    ) -> Result<Fold> {
         let threads = options.threads.max(1);
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(options.memory_bytes)))
@@ -64,6 +74,7 @@ impl Fold {
         execution.sort_spill_reservation_bytes =
             SPILL_BYTES.min(options.memory_bytes / threads / SPILL_SHARE);
         execution.parquet.schema_force_view_types = false;
+        execution.parquet.pushdown_filters = few;
         let context = SessionContext::new_with_config_rt(config, runtime);
         let url = Url::parse(STORE).map_err(|error| DataFusionError::External(error.into()))?;
         // A plan looks at all its files at once.
@@ -96,6 +107,16 @@ impl Fold {
     }
 
     async fn rows(&self, table: &Table, files: &[String]) -> Result<DataFrame> {
+        let changes = self.changes(table, files).await?;
+        let at = ScalarValue::TimestampMicrosecond(Some(self.at.0), None);
+        newest(
+            table,
+            versions(table, changes.filter(ident(COMMITTED_AT).lt_eq(lit(at)))?)?,
+        )
+    }
+
+    /// All changes in these files.
+    pub async fn changes(&self, table: &Table, files: &[String]) -> Result<DataFrame> {
         let schema = archive_schema(table).map_err(DataFusionError::Execution)?;
         let options = ParquetReadOptions {
             schema: Some(&schema),
@@ -103,12 +124,7 @@ impl Fold {
         };
         let urls = files.iter().map(|name| self.url(name));
         let urls: Vec<String> = urls.collect::<Result<_>>()?;
-        let changes = self.context.read_parquet(urls, options).await?;
-        let at = ScalarValue::TimestampMicrosecond(Some(self.at.0), None);
-        newest(
-            table,
-            versions(table, changes.filter(ident(COMMITTED_AT).lt_eq(lit(at)))?)?,
-        )
+        self.context.read_parquet(urls, options).await
     }
 
     /// Under which URL the plans find an object of the archive.

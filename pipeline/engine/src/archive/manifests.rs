@@ -10,7 +10,7 @@ use centinel_outlet::archive::{
     Manifest, ManifestFile, Unread, archive_schema,
 };
 use centinel_rules::Rule;
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 
 use super::verify::Promised;
 
@@ -18,7 +18,7 @@ use super::verify::Promised;
 const ASKED_AT_ONCE: usize = 32;
 
 /// The segments in which everything up to a moment stands, in order.
-pub(super) struct Segments(Vec<Manifest>);
+pub(crate) struct Segments(Vec<Manifest>);
 
 impl Segments {
     /// Reads manifests in order until every source of these tables has been archived up to the moment; an error
@@ -30,6 +30,27 @@ impl Segments {
         tables: &BTreeSet<TableId>,
         kept: &[String],
         at: Timestamp,
+    ) -> Result<Segments, String> {
+        Segments::through(location, catalog, tables, kept, Some(at)).await
+    }
+
+    /// Reads all manifests that there are; an error where one is missing, or where rows of these tables cannot be read
+    /// under the schemas of today.
+    pub async fn all(
+        location: &Location,
+        catalog: &Catalog,
+        tables: &BTreeSet<TableId>,
+        kept: &[String],
+    ) -> Result<Segments, String> {
+        Segments::through(location, catalog, tables, kept, None).await
+    }
+
+    async fn through(
+        location: &Location,
+        catalog: &Catalog,
+        tables: &BTreeSet<TableId>,
+        kept: &[String],
+        at: Option<Timestamp>,
     ) -> Result<Segments, String> {
         let archive = identity(location).await?;
         let last = last_segment(location).await?;
@@ -49,9 +70,15 @@ impl Segments {
             .buffered(ASKED_AT_ONCE);
         futures::pin_mut!(read);
         let (mut segments, mut next_change) = (Vec::new(), 1);
-        let mut behind = lagging(&sources, None, at)?;
-        while !behind.is_empty() {
+        let mut behind = match at {
+            Some(at) => lagging(&sources, None, at)?,
+            None => Vec::new(),
+        };
+        while at.is_none() || !behind.is_empty() {
             let Some(manifest) = read.try_next().await? else {
+                let Some(at) = at else {
+                    break;
+                };
                 return Err(format!(
                     "{} does not reach {at}: {}",
                     location.shown(),
@@ -61,7 +88,9 @@ impl Segments {
             check(&manifest, &archive, &schemas, next_change)
                 .map_err(|problem| format!("{}: {problem}", Manifest::name(manifest.number)))?;
             next_change = manifest.first_change.saturating_add(manifest.changes);
-            behind = lagging(&sources, Some(&manifest), at)?;
+            if let Some(at) = at {
+                behind = lagging(&sources, Some(&manifest), at)?;
+            }
             segments.push(manifest);
         }
         Ok(Segments(segments))
@@ -75,36 +104,55 @@ impl Segments {
         table: &Table,
         at: Timestamp,
     ) -> Result<Vec<String>, String> {
-        let listed = location.list(&format!("table={}", table.name)).await?;
-        let present: BTreeMap<String, u64> = listed.into_iter().collect();
+        let mut files = self.promised(table)?;
+        files.retain(|promised| promised.hour <= at);
+        are_whole(location, table, &files).await?;
+        Ok(files
+            .iter()
+            .map(|promised| promised.file.path.clone())
+            .collect())
+    }
+
+    /// All files of a table; nobody has looked at them yet ([`are_whole`]).
+    pub fn promised(&self, table: &Table) -> Result<Vec<Promised<'_>>, String> {
         let mut files = Vec::new();
         for segment in &self.0 {
             let end = segment.first_change.saturating_add(segment.changes);
             let changes = segment.first_change..end;
             let schema = archive_schema(&as_written(table, segment))?;
             for file in &segment.files {
-                let hour = Timestamp::parse(&file.hour).map_err(|error| error.to_string())?;
-                if file.table != table.name || hour > at {
-                    continue;
+                if file.table == table.name {
+                    files.push(Promised {
+                        file,
+                        hour: Timestamp::parse(&file.hour).map_err(|error| error.to_string())?,
+                        changes: changes.clone(),
+                        schema: Arc::clone(&schema),
+                    });
                 }
-                is_whole(file, &present)?;
-                files.push(Promised {
-                    file,
-                    hour,
-                    changes: changes.clone(),
-                    schema: Arc::clone(&schema),
-                });
             }
         }
-        futures::stream::iter(&files)
-            .map(|promised| promised.check(location))
-            .buffered(ASKED_AT_ONCE)
-            .try_collect::<()>()
-            .await?;
-        Ok(files
-            .iter()
-            .map(|promised| promised.file.path.clone())
-            .collect())
+        Ok(files)
+    }
+
+    /// The files of a table that are there, by their names below the archive's root. Of each it is seen that it has the
+    /// bytes that it should have; who reads it sees whether it can be read.
+    pub async fn files_unread(
+        &self,
+        location: &Location,
+        table: &Table,
+    ) -> Result<Vec<String>, String> {
+        let listed = location.list(&format!("table={}", table.name)).await?;
+        let present: BTreeMap<String, u64> = listed.into_iter().collect();
+        let files = self.0.iter().flat_map(|segment| &segment.files);
+        let files = files.filter(|file| file.table == table.name);
+        files
+            .map(|file| is_whole(file, &present).map(|()| file.path.clone()))
+            .collect()
+    }
+
+    /// The last one; none where nothing was archived yet.
+    pub fn last(&self) -> Option<&Manifest> {
+        self.0.last()
     }
 
     /// Why these tables may lack rows as of the moment, where one of them was not read from its beginning.
@@ -219,6 +267,28 @@ impl Segments {
         });
         told.collect()
     }
+}
+
+/// An error where one of these files of a table is missing, damaged or another than the one that was written.
+pub(crate) async fn are_whole(
+    location: &Location,
+    table: &Table,
+    files: &[Promised<'_>],
+) -> Result<(), String> {
+    let listed = location.list(&format!("table={}", table.name)).await?;
+    let present: BTreeMap<String, u64> = listed.into_iter().collect();
+    for promised in files {
+        is_whole(promised.file, &present)?;
+    }
+    // Boxed, because a closure over borrowed files is none that may go to another thread.
+    let checks: Vec<_> = files
+        .iter()
+        .map(|promised| promised.check(location).boxed())
+        .collect();
+    futures::stream::iter(checks)
+        .buffered(ASKED_AT_ONCE)
+        .try_collect::<()>()
+        .await
 }
 
 /// The table with the columns that it had when a segment was written.

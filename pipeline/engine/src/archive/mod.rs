@@ -3,8 +3,11 @@
 //! Manifests are read in order until every source that the rules depend on has been archived up to that moment
 //! ([`manifests`]); their files are looked at ([`verify`]), and each table's changes are folded to its rows
 //! ([`fold`]); what comes of it is a snapshot, which is audited as any other.
+//!
+//! What happened to one entity is read from the same files ([`history_of`]).
 
 mod fold;
+mod history_of;
 mod manifests;
 mod verify;
 
@@ -23,7 +26,10 @@ use tokio::runtime::Runtime;
 use crate::EngineError;
 use crate::audit::{AuditOptions, Cut, Progress, Snapshot, audit, needed_by};
 use fold::Fold;
-use manifests::Segments;
+pub use history_of::{ArchivePlace, history_in_archive};
+
+pub(crate) use manifests::{Segments, are_whole};
+pub(crate) use verify::Promised;
 
 /// Which moment of which archive is audited.
 #[derive(Clone, Debug)]

@@ -19,7 +19,7 @@ const FOOTER_BYTES: u64 = 16 << 10;
 const MADE_BY: usize = 4;
 
 /// What must be so in a file of the archive.
-pub(super) struct Promised<'a> {
+pub(crate) struct Promised<'a> {
     pub file: &'a ManifestFile,
     /// Beginning of the file's hour.
     pub hour: Timestamp,

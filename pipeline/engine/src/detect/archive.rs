@@ -102,6 +102,10 @@ pub(super) fn reached(
     let mut unread = Vec::new();
     for (_, kept) in &commit.holes {
         let (hole, _) = read_hole(kept)?;
+        if hole.settled.is_some() {
+            // It was told when it came.
+            continue;
+        }
         let table = hole.table.as_ref().and_then(|name| catalog.table_id(name));
         let after = match (hole.reason, table) {
             // No rule reads a table that no schema describes.

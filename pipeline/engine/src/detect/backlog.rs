@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use centinel_model::{Positions, Timestamp};
+use centinel_outlet::archive::ArchiveStatus;
 use centinel_source::Backlog;
 
 /// Shared between the threads of a run and those who look on.
@@ -23,12 +24,33 @@ pub struct Standing {
 struct Shown {
     inputs: BTreeMap<String, Standing>,
     durable: Positions,
+    turned: Option<Timestamp>,
+    archive: Option<ArchiveStatus>,
 }
 
 impl SharedBacklog {
     /// Where reading stands, by input.
     pub fn by_input(&self) -> BTreeMap<String, Standing> {
         self.lock().inputs.clone()
+    }
+
+    /// When the loop of detection last turned, by the wall clock. It does so several times a second, whether there is
+    /// something to read or not.
+    pub fn turned(&self) -> Option<Timestamp> {
+        self.lock().turned
+    }
+
+    /// How far the archive was behind at the last commit, where there is one.
+    pub fn archive(&self) -> Option<ArchiveStatus> {
+        self.lock().archive.clone()
+    }
+
+    pub(super) fn turns(&self, now: Timestamp) {
+        self.lock().turned = Some(now);
+    }
+
+    pub(super) fn archived(&self, status: ArchiveStatus) {
+        self.lock().archive = Some(status);
     }
 
     pub(super) fn show(&self, input: &str, standing: Standing) {

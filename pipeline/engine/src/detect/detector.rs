@@ -5,23 +5,27 @@ use std::sync::Arc;
 
 use centinel_catalog::Catalog;
 use centinel_model::{
-    EntityId, HorizonOf, MicroBatch, Positions, SourceId, TableChanges, TableId, Timestamp,
+    EntityId, HoleReason, HorizonOf, MicroBatch, Positions, SourceId, TableChanges, TableId,
+    Timestamp,
 };
 use centinel_state::{Commit, DocumentCache, Record, Store, Wake, write_document};
 use hashbrown::HashSet;
 
+use super::doubts::Doubts;
 use super::drift::Drifts;
 use super::entities::{EntityGroup, Work, entities_of};
+use super::facts::SourceFacts;
 use super::forget::{FORGETTING_FACT, Forgetting};
 use super::gather::{Arrived, Loaded, resolve_links};
-use super::holes::Doubts;
 use super::horizon::{Horizons, Joined};
 use super::keys::Documents;
 use super::limits::DetectorLimits;
 use super::links::LinkReader;
 use super::open::Open;
 use super::plans::{PLANS_FACT, Plans};
+use super::quarantine::Quarantine;
 use super::routing::Router;
+use super::settle::Settled;
 use super::shapes::Shapes;
 use super::stages::{Stages, Stopwatch};
 use super::suspicions::SUSPICIONS_FACT;
@@ -79,6 +83,8 @@ pub struct Detector {
     ended: bool,
     pub(super) positions: Positions,
     pub(super) doubts: Doubts,
+    pub(super) settled: Settled,
+    pub(super) quarantine: Quarantine,
     pub(super) horizons: Horizons,
     pub(super) forgetting: Forgetting,
     pub(super) joined: Joined,
@@ -112,16 +118,20 @@ pub struct Detector {
     pub counters: Counters,
     /// Where the time went.
     pub stages: Stages,
+    /// By source id.
+    pub(super) source_facts: Vec<SourceFacts>,
+    /// Records that could not be read, by source and reason, since the start.
+    pub(super) unread: BTreeMap<(Option<SourceId>, HoleReason), u64>,
 }
 
 /// The name of the fact that holds [`Positions`] in JSON.
 const POSITIONS_FACT: &str = "positions";
-const PROGRESS_FACT: &str = "progress";
+pub(super) const PROGRESS_FACT: &str = "progress";
 const DOUBTS_FACT: &str = "doubts";
 const JOINED_FACT: &str = "joined";
 const DRIFTS_FACT: &str = "drifts";
 const NEXT_MESSAGE_FACT: &str = "next_message";
-const RULES_FACT: &str = "rules";
+pub(super) const RULES_FACT: &str = "rules";
 const OPEN_FACT: &str = "open";
 const UNREACHED_FACT: &str = "unreached";
 /// About what a record takes in a document.
@@ -196,6 +206,8 @@ impl Detector {
             ended: false,
             positions,
             doubts,
+            settled: Settled::read(store.as_ref())?,
+            quarantine: Quarantine::default(),
             horizons: Horizons::read(&catalog, store.as_ref())?,
             forgetting: read_fact(store.as_ref(), FORGETTING_FACT)?.unwrap_or_default(),
             joined,
@@ -216,6 +228,8 @@ impl Detector {
             judged_up_to: Timestamp::MIN,
             counters: Counters::default(),
             stages: Stages::default(),
+            unread: BTreeMap::new(),
+            source_facts: vec![SourceFacts::default(); catalog.sources.len()],
             catalog,
             store,
             limits,
@@ -248,6 +262,11 @@ impl Detector {
     /// What came before detection began.
     pub fn horizons(&self) -> &Horizons {
         &self.horizons
+    }
+
+    /// Lets people settle records that could not be read by this way, while it runs.
+    pub fn answer(&mut self, quarantine: &Quarantine) {
+        self.quarantine = quarantine.clone();
     }
 
     /// How many records could not be read, ever.
@@ -296,6 +315,10 @@ impl Detector {
     pub fn process(&mut self, batch: &MicroBatch) -> Result<Prepared, EngineError> {
         let mut watch = Stopwatch::start();
         self.counters.changes += batch.len() as u64;
+        for changes in &batch.tables {
+            let source = self.catalog.table(changes.table).source;
+            self.source_facts[usize::from(source.0)].changes += changes.len() as u64;
+        }
         let before = self.progress.clone();
         for (source, time) in &batch.progress {
             let known = &mut self.progress[usize::from(source.0)];
@@ -315,6 +338,7 @@ impl Detector {
         for message in std::mem::take(&mut self.unsent) {
             self.send(message, &mut prepared.commit);
         }
+        self.take_in_settled(&mut prepared.commit)?;
         self.take_in_holes(batch, &before, &mut prepared.commit)?;
         self.take_in_plans(batch);
         let more = self.take_in_shapes(batch, &mut prepared.commit)?;
@@ -390,7 +414,8 @@ impl Detector {
         documents: &mut Documents,
         prepared: &mut Prepared,
     ) -> Result<HashSet<u32>, EngineError> {
-        let mut woken = HashSet::new();
+        let ended = self.settled.take_documents().into_iter();
+        let mut woken: HashSet<u32> = ended.map(|key| documents.number_of_key(&key)).collect();
         let limit = self.limits.wakes_per_batch;
         let mut more = false;
         for sources in self.store.wake_sets()? {

@@ -88,7 +88,7 @@ impl Drifts {
         told.filter(|suspension| suspension.open).count() as i64
     }
 
-    fn open_columns(&self) -> Vec<ColumnName> {
+    pub(super) fn open_columns(&self) -> Vec<ColumnName> {
         let told = self.told.iter().flat_map(|(table, columns)| {
             let open = columns.iter().filter(|(_, suspension)| suspension.open);
             open.map(move |(column, _)| (table.clone(), column.clone()))

@@ -6,7 +6,9 @@ use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::error::ArrowError;
 use centinel_catalog::{Catalog, EntityPath, TableKind};
 use centinel_model::{EntityId, TableId, Timestamp};
-use centinel_rules::{EntityNames, Evaluator, Rule, RuleOutcome, Slice, TimeBound, Violations};
+use centinel_rules::{
+    EntityNames, Evaluator, Rule, RuleOutcome, Slice, Spent, TimeBound, Violations,
+};
 use centinel_state::{Record, RowDecoder, Wake, current_rows};
 use centinel_verdict::Patience;
 
@@ -162,6 +164,11 @@ impl EntityGroup {
             });
         }
         Ok(groups)
+    }
+
+    /// What each of its rules took so far.
+    pub(super) fn spent(&self) -> &[Spent] {
+        self.evaluator.spent()
     }
 
     pub(super) fn catalog(&self) -> &Catalog {

@@ -253,13 +253,13 @@ impl Detector {
     ) -> Result<(), EngineError> {
         let link = arrived.links.get(&together.number);
         let mut target = link.map(|link| link.target.clone()).unwrap_or_default();
-        let before = target.overdue;
+        let before = (target.overdue, target.told);
         let wake = self.judge_waiting(key, &mut target, &together.records, commit)?;
         let wakes: Vec<Wake> = wake.into_iter().collect();
         let changed = together.merged.added + together.merged.completed > 0
             || together.left
             || link.is_some_and(|link| link.changed)
-            || (target.overdue, &wakes) != (before, &together.wakes);
+            || ((target.overdue, target.told), &wakes) != (before, &together.wakes);
         if changed {
             let known = target.write();
             let written = Written {

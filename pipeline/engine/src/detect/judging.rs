@@ -8,8 +8,8 @@ use centinel_verdict::{Case, Observation, Question, Transition, judge, read_case
 
 use super::checkpoint::answer;
 use super::detector::{Detector, Written};
+use super::doubts::Life;
 use super::entities::{Answer, Answers, EntityGroup, Judged, Work};
-use super::holes::Life;
 use super::horizon::{may_begin_before, why_beyond};
 use super::keys::{DocumentKind, Documents};
 use super::messages::line_of;

@@ -24,9 +24,19 @@ pub struct Target {
     pub entity_key: Option<String>,
     /// Whether rows have waited for it too long.
     pub overdue: bool,
+    /// Whether that was told as undetermined, because of a doubt that may end.
+    pub unsure: bool,
     /// How many messages were told of that.
     pub told: u64,
+    /// How many of these only made sure what was told before.
+    pub made_sure: u64,
 }
+
+/// The marks of a link document.
+const OVERDUE: u64 = 1;
+const UNSURE: u64 = 2;
+/// How many bits they are.
+const MARKS: u32 = 2;
 
 impl Target {
     /// Reads what [`Target::write`] wrote; no bytes are a target not seen.
@@ -34,9 +44,11 @@ impl Target {
         if bytes.is_empty() {
             return Ok(Target::default());
         }
-        let (overdue, told) = (take_u64(&mut bytes)? != 0, take_u64(&mut bytes)?);
+        let (marks, told) = (take_u64(&mut bytes)?, take_u64(&mut bytes)?);
         let mut target = Target {
-            overdue,
+            overdue: marks & OVERDUE != 0,
+            unsure: marks & UNSURE != 0,
+            made_sure: marks >> MARKS,
             told,
             ..Target::default()
         };
@@ -54,11 +66,15 @@ impl Target {
         Ok(target)
     }
 
-    /// Varints of whether it is overdue, the messages told, whether there is a version and the version, whether
+    /// Varints of the marks (whether it is overdue, whether that was unsure, and above these two bits how many messages
+    /// made it sure), the messages told, whether there is a version and the version, whether
     /// there is a key; then the key.
     pub fn write(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        put_varint(&mut out, u128::from(self.overdue));
+        let marks = (u128::from(self.made_sure) << MARKS)
+            | u128::from(self.unsure) << 1
+            | u128::from(self.overdue);
+        put_varint(&mut out, marks);
         put_varint(&mut out, u128::from(self.told));
         put_varint(&mut out, u128::from(self.version.is_some()));
         if let Some(version) = self.version {

@@ -16,6 +16,9 @@ pub const PLAN_SCHEMA: &str = "centinel/plan/1";
 /// The schema id of [`NoteMessage`].
 pub const NOTE_SCHEMA: &str = "centinel/note/1";
 
+/// The schema id of [`SettledMessage`].
+pub const SETTLED_SCHEMA: &str = "centinel/settled/1";
+
 /// Something about a table's shape that is no mistake, and that a person should know. Told once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoteMessage {
@@ -59,6 +62,45 @@ pub struct HoleMessage {
     /// are kept.
     #[serde(default)]
     pub alike: u64,
+    /// What became of it, in state; it is told by a [`SettledMessage`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Settlement>,
+}
+
+/// What became of a record that could not be read: the doubt that it brought has ended. Told once, and kept with the
+/// record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettledMessage {
+    /// [`SETTLED_SCHEMA`].
+    pub schema: String,
+    /// The number of the hole.
+    pub number: u64,
+    /// What became of it.
+    #[serde(flatten)]
+    pub settlement: Settlement,
+}
+
+/// How a hole was settled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settlement {
+    /// What became of it.
+    pub to: SettledTo,
+    /// The person who did it.
+    pub by: String,
+    /// When, RFC 3339.
+    pub at: String,
+    /// Why, in the person's words.
+    pub reason: String,
+}
+
+/// What may become of a hole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SettledTo {
+    /// It was read after all: its change or event is in state.
+    Redriven,
+    /// A person says that it may be left out.
+    Accepted,
 }
 
 /// A source that has fallen behind, or moves again.
@@ -155,6 +197,7 @@ impl HoleMessage {
                 .collect(),
             bytes_total: hole.bytes_total,
             alike: 1,
+            settled: None,
         }
     }
 }
@@ -190,10 +233,10 @@ pub fn line_of<T: Serialize>(message: &T) -> Result<Vec<u8>, EngineError> {
 }
 
 /// A hole as state keeps it: its message in one line, then the record's bytes.
-pub fn kept_hole(message: &HoleMessage, hole: &Hole) -> Result<Vec<u8>, EngineError> {
+pub fn kept_hole(message: &HoleMessage, record: &[u8]) -> Result<Vec<u8>, EngineError> {
     let mut bytes = line_of(message)?;
     bytes.push(b'\n');
-    bytes.extend_from_slice(&hole.bytes);
+    bytes.extend_from_slice(record);
     Ok(bytes)
 }
 

@@ -8,7 +8,13 @@
 //! | `detector` | one micro-batch from beginning to commit |
 //! | `entities` | documents → slices → rules |
 //! | `judging` | what the rules say → verdicts, messages, documents |
-//! | `holes` | what records that could not be read put in doubt |
+//! | `facts` | what is said of sources and rules to those who look on |
+//! | `history_of` | what state knows of one entity, for people |
+//! | `holes` | records that could not be read |
+//! | `doubts` | what they put in doubt |
+//! | `stretches` | the numbers of such records |
+//! | `settle` | doubts end |
+//! | `quarantine` | how people settle such records |
 //! | `alike` | which of many such records are told |
 //! | `bootstrap` | the snapshot that a state begins with |
 //! | `overlap` | its rows, and a stream that began before it |
@@ -20,6 +26,7 @@
 //! | `forget` | entities at rest leave state |
 //! | `backlog` | what is left to read, for those who look on |
 //! | `run` | the job: threads, commits, delivery |
+//! | `deliver` | its thread that commits and tells |
 //! | `quiet` | when a platform that is followed is done |
 //! | `pace` | how quickly what is in state is looked at again |
 //! | `archive` | what the archive is told of each commit |
@@ -27,6 +34,7 @@
 //! | `stall` | sources that fall silent |
 //! | `unreached` | rows that wait in vain for the row that leads to their entity |
 //! | `open` | the findings that are open |
+//! | `look` | a state that is only looked at |
 //! | `suspicions` | what is not sure yet, told to those who hold in doubt |
 //! | `messages` | what is told beside findings |
 
@@ -35,31 +43,39 @@ mod archive;
 mod backlog;
 mod bootstrap;
 mod checkpoint;
+mod deliver;
 mod detector;
+mod doubts;
 mod drift;
 mod entities;
+mod facts;
 mod forget;
 mod gather;
 mod history;
+mod history_of;
 mod holes;
 mod horizon;
 mod judging;
 mod keys;
 mod limits;
 mod links;
+mod look;
 mod messages;
 mod numbers;
 mod open;
 mod overlap;
 mod pace;
 mod plans;
+mod quarantine;
 mod quiet;
 mod reader;
 mod routing;
 mod run;
+mod settle;
 mod shapes;
 mod stages;
 mod stall;
+mod stretches;
 mod suspicions;
 mod unreached;
 
@@ -67,14 +83,22 @@ pub use backlog::{SharedBacklog, Standing};
 pub use bootstrap::{BootstrapChecked, BootstrapOptions, check_bootstrap};
 pub use centinel_source::{Backlog, InputFile, InputOptions, Unit, Until};
 pub use detector::{Counters, Detector, Prepared};
+pub use facts::SourceFacts;
+pub use history_of::HistoryReader;
+pub(crate) use history_of::{bare, put_after, put_before};
 pub use horizon::{Horizons, TableHorizon};
 pub use limits::DetectorLimits;
 pub use messages::{
-    HOLE_SCHEMA, HoleMessage, NOTE_SCHEMA, NoteMessage, PLAN_SCHEMA, PlanMessage, SOURCE_SCHEMA,
-    SourceMessage, SourceState, read_hole,
+    HOLE_SCHEMA, HoleMessage, NOTE_SCHEMA, NoteMessage, PLAN_SCHEMA, PlanMessage, SETTLED_SCHEMA,
+    SOURCE_SCHEMA, SettledMessage, SettledTo, Settlement, SourceMessage, SourceState, read_hole,
 };
 pub use open::{Open, OpenFinding};
+pub use quarantine::{
+    MOST_AT_ONCE, Quarantine, QuarantineError, Settle, quarantine, quarantined, settle_at_rest,
+};
 pub use run::{Inputs, RunOptions, RunReport, Step, Surroundings, run, run_on};
 pub use stages::Stages;
+
+pub(crate) use look::Look;
 
 pub use crate::rule_facts::Sweep;

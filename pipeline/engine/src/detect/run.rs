@@ -12,16 +12,16 @@ use centinel_model::{MicroBatch, Positions, SourceId, Timestamp};
 use centinel_outlet::archive::{Archive, ArchiveOptions, ArchiveStatus};
 use centinel_outlet::{Message, Outlet};
 use centinel_source::{InputOptions, Until};
-use centinel_state::{Commit, Store};
+use centinel_state::Commit;
 
 use super::archive;
 use super::backlog::SharedBacklog;
 use super::bootstrap::{self, Bootstrap, BootstrapOptions};
+use super::deliver::{Told, commit_all, fact_of, redeliver};
 use super::detector::{Detector, RESCAN_PER_BATCH};
 use super::pace::Pace;
 use super::quiet::{Found, Quiet};
 use super::reader::{Next, Reader};
-use super::stages::Stopwatch;
 use super::stall::StallWatch;
 use crate::EngineError;
 
@@ -195,6 +195,7 @@ pub fn run_on(
         at_step,
     } = surroundings;
     let over = AtomicBool::new(false);
+    let _answering = detector.quarantine.clone().begin(detector, &options.inputs);
     let stop_reading = || stop() || pause() || over.load(Ordering::Relaxed);
     std::thread::scope(|scope| {
         // However this ends: the thread that reads neither waits for a taker nor goes on by itself.
@@ -245,40 +246,6 @@ impl Drop for Over<'_> {
     }
 }
 
-/// What the last delivery reached.
-#[derive(Clone, Debug, Default)]
-struct Told {
-    sequence: u64,
-    length: u64,
-    messages: Vec<Message>,
-    spent: Duration,
-}
-
-/// The fact that holds how far an outlet was written.
-fn fact_of(outlet: &str) -> String {
-    format!("outlet {outlet}")
-}
-
-/// Cuts the outlet back to what state knows of, and tells what was committed and perhaps not told.
-fn redeliver(store: &dyn Store, outlet: &mut dyn Outlet) -> Result<Told, EngineError> {
-    let failed = |error: std::io::Error| EngineError::Outlet(error.to_string());
-    let fact = match outlet.name().map(|name| store.fact(&fact_of(name))) {
-        Some(fact) => fact?,
-        None => None,
-    };
-    let length = fact.and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok());
-    outlet.resume(length).map_err(failed)?;
-    let messages = store.undelivered()?;
-    let length = outlet.deliver(&messages).map_err(failed)?;
-    let sequence = messages.last().map_or(0, |(sequence, _)| *sequence);
-    Ok(Told {
-        sequence,
-        length,
-        messages,
-        spent: Duration::ZERO,
-    })
-}
-
 fn read(
     snapshot: Option<Bootstrap>,
     reader: &mut Reader,
@@ -311,40 +278,6 @@ fn read(
             }
         };
         if sent.is_err() {
-            return;
-        }
-    }
-}
-
-fn commit_all(
-    store: &dyn Store,
-    outlet: &mut dyn Outlet,
-    commits: &Receiver<Commit>,
-    tellings: &SyncSender<Result<Told, EngineError>>,
-    at_step: &dyn Fn(Step),
-) {
-    let mut length = None;
-    while let Ok(commit) = commits.recv() {
-        let mut watch = Stopwatch::start();
-        let mut told = Told::default();
-        let done = store
-            .commit(&commit)
-            .map_err(EngineError::from)
-            .and_then(|()| {
-                at_step(Step::Committed);
-                told.messages = commit.outbox;
-                let reached = outlet.deliver(&told.messages);
-                told.length = reached.map_err(|error| EngineError::Outlet(error.to_string()))?;
-                length = Some(told.length);
-                at_step(Step::Delivered);
-                told.sequence = told
-                    .messages
-                    .last()
-                    .map_or(commit.delivered, |(sequence, _)| *sequence);
-                Ok(())
-            });
-        watch.lap(&mut told.spent);
-        if tellings.send(done.map(|()| told)).is_err() {
             return;
         }
     }
@@ -387,6 +320,13 @@ impl Loop<'_> {
         let mut quiet = Quiet::of(self.detector, options);
         let mut unheard = Vec::new();
         loop {
+            self.backlog.turns(now());
+            if self.settle(rescan)? {
+                more_due = true;
+                if let Some(quiet) = &mut quiet {
+                    quiet.changed(Instant::now());
+                }
+            }
             let turned = match followed {
                 true => watch.look(self.detector.every_progress(), now()),
                 false => Vec::new(),
@@ -459,6 +399,20 @@ impl Loop<'_> {
         Ok((count, unheard))
     }
 
+    /// Settles what people ask to be settled, and tells them once it is durable. Returns whether there was something.
+    fn settle(&mut self, rescan: usize) -> Result<bool, EngineError> {
+        let mut any = false;
+        while let Some(mut request) = self.detector.quarantine.next() {
+            if let Some(batch) = request.begin(self.detector) {
+                self.work(&batch, &[], false, rescan)?;
+                self.wait_for_commit()?;
+                request.done(self.detector);
+                any = true;
+            }
+        }
+        Ok(any)
+    }
+
     /// Whether the run ends though its inputs do not.
     fn leaves(&self) -> bool {
         (self.stop)() || (self.pause)()
@@ -493,6 +447,7 @@ impl Loop<'_> {
         let nothing = MicroBatch::default();
         let mut more_due = true;
         while more_due && !pauses() {
+            self.backlog.turns((self.now)());
             let leaves = stop() || pauses();
             let rescan = if leaves { 0 } else { RESCAN_PER_BATCH };
             more_due = self.work(&nothing, &[], false, rescan)?;
@@ -581,6 +536,7 @@ impl Loop<'_> {
         self.detector.committed();
         if let Some(archive) = &mut self.archive {
             archive.committed().map_err(archive::failed)?;
+            self.backlog.archived(archive.status());
         }
         self.backlog.made_durable(&self.committing);
         (self.observe)(self.detector, &told.messages);

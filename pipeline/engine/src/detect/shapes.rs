@@ -19,6 +19,7 @@ const FINGERPRINT_FACT: &str = "schemas";
 const MOST_SHAPES: usize = 1_000;
 
 /// The shapes of a state; the last one is the catalog's.
+#[derive(Clone)]
 pub(super) struct Shapes {
     known: Vec<Shape>,
     /// Whether the store does not have the last one yet.

@@ -76,6 +76,7 @@ impl Detector {
         source: SourceId,
         behind: bool,
     ) -> Result<(), EngineError> {
+        self.note_behind(source, behind);
         let mut undetermined = 0;
         for sources in self.store.wake_sets()? {
             if sources & (1 << source.0) != 0 {

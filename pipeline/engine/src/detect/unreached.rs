@@ -10,7 +10,7 @@ use centinel_model::{
 use centinel_state::{Commit, Record, Wake, current_rows, newest_commit};
 
 use super::detector::Detector;
-use super::holes::Life;
+use super::doubts::Life;
 use super::horizon::why_beyond;
 use super::keys::DocumentKind;
 use super::links::Target;
@@ -22,8 +22,8 @@ use crate::finding::UNREACHED_RULE;
 const SHOWN: usize = 20;
 
 impl Detector {
-    /// Judges the rows that wait under a link: tells when they have waited too long and when they have
-    /// reached their entity after all. Returns when to look again.
+    /// Judges the rows that wait under a link: tells when they have waited too long, when that became sure, and when
+    /// they have reached their entity after all. Returns when to look again.
     pub(super) fn judge_waiting(
         &mut self,
         key: &[u8],
@@ -52,20 +52,23 @@ impl Detector {
             }
             Some(_) => true,
         };
-        if overdue != target.overdue {
-            target.overdue = overdue;
+        let patience = self.catalog.table(table).link_patience;
+        let doubts = &self.doubts;
+        let doubtful = overdue && doubts.concern_waiting(table, self.life(records), patience);
+        let made_sure = overdue && target.overdue && target.unsure && !doubtful;
+        if overdue != target.overdue || made_sure {
             target.told += 1;
-            self.unreached += if overdue { 1 } else { -1 };
+            match made_sure {
+                true => target.made_sure += 1,
+                false => self.unreached += if overdue { 1 } else { -1 },
+            }
+            (target.overdue, target.unsure) = (overdue, doubtful);
             let mut finding = self.unreached_finding(table, entity, link, &waiting);
             finding.sequence = target.told;
-            finding.occurrence = target.told.div_ceil(2) as u32;
-            let patience = self.catalog.table(table).link_patience;
+            finding.occurrence = (target.told - target.made_sure).div_ceil(2) as u32;
             if !overdue {
                 finding.verdict = Verdict::Recovered;
-            } else if self
-                .doubts
-                .concern_waiting(table, self.life(records), patience)
-            {
+            } else if doubtful {
                 finding.verdict = Verdict::Undetermined;
             } else if let Some(horizon) = self.awaited_beyond_horizon(table, records) {
                 finding.verdict = Verdict::Undetermined;

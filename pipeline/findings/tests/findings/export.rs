@@ -169,3 +169,64 @@ fn an_export_goes_over_pages_and_a_full_disk_is_said() {
         assert!(matches!(&refused, FindingsError::Export(_)), "{refused}");
     }
 }
+
+#[test]
+fn a_scan_gives_what_pages_and_histories_give() {
+    let desk = desk();
+    let mut rows = desk.list(&Filter::default(), Order::Time, 10);
+    rows.sort_by_key(|row| row.finding.finding_id.0.clone());
+    let (mut scanned, mut short) = (Vec::new(), Vec::new());
+    desk.store
+        .scan(true, &mut |one| {
+            scanned.push(one);
+            true
+        })
+        .unwrap();
+    scanned.sort_by_key(|one| one.finding_id.clone());
+    assert_eq!(scanned.len(), rows.len());
+    for (one, row) in scanned.iter().zip(&rows) {
+        assert_eq!(one.finding.as_deref(), Some(&row.finding));
+        assert_eq!(
+            (&one.finding_id, &one.rule, one.severity, one.verdict),
+            (
+                &row.finding.finding_id.0,
+                &row.finding.rule,
+                row.finding.severity,
+                row.finding.verdict
+            )
+        );
+        assert_eq!(
+            (one.open, one.handling, one.worse, &one.owner, &one.handled),
+            (row.open, row.handling, row.worse, &row.owner, &row.handled)
+        );
+        assert_eq!((one.acts, one.last_entry), (row.acts, row.last_entry));
+        assert_eq!(
+            (&one.amount, &one.currency),
+            (&row.finding.amount, &row.finding.currency)
+        );
+        assert_eq!(one.since.to_string(), row.since);
+    }
+    desk.store
+        .scan(false, &mut |one| {
+            short.push(one);
+            false
+        })
+        .unwrap();
+    assert_eq!(short.len(), 1, "who has enough gets no more");
+    assert_eq!(short[0].finding, None);
+
+    let mut entries = Vec::new();
+    desk.store
+        .scan_entries(&mut |one| {
+            entries.push(one);
+            true
+        })
+        .unwrap();
+    assert!(entries.is_sorted_by_key(|one| one.entry.number));
+    for row in &rows {
+        let id = &row.finding.finding_id.0;
+        let of = entries.iter().filter(|one| one.finding_id == *id);
+        let of: Vec<_> = of.map(|one| one.entry.clone()).collect();
+        assert_eq!(of, desk.store.history(id, 0, 500).unwrap());
+    }
+}

@@ -1,6 +1,8 @@
 //! Detection's file, taken in by position: nothing lost, nothing twice.
 
-use centinel_findings::{FindingsError, LineKind, Stretch, read_stretch};
+use centinel_findings::{
+    By, Filter, FindingsError, LineKind, Store, Stretch, follow, read_stretch,
+};
 use serde_json::{Value, json};
 
 use crate::support::{Desk, money, now, told};
@@ -73,6 +75,81 @@ fn each_line_is_taken_in_once_whatever_it_is() {
             .len(),
         1
     );
+}
+
+/// What the breaker is told while it is not sure, and what Centinel's check of itself finds, is in no page and no figure.
+#[test]
+fn suspicions_and_the_self_check_are_passed_over_and_plans_are_kept() {
+    let mut desk = Desk::new();
+    let mut suspicion = told("r", "E1", 1, "suspected", money("5", "CNY"));
+    suspicion["schema"] = json!("centinel/suspicion/1");
+    let plan =
+        json!({ "schema": "centinel/plan/1", "plan": "p-1", "until": "2026-11-22T09:00:00Z" });
+    let caught = desk.tell(&[
+        suspicion,
+        plan,
+        told(
+            "centinel-self-check",
+            "SELF-CHECK-1",
+            1,
+            "confirmed",
+            money("1.01", "CNY"),
+        ),
+        told("r", "E2", 1, "confirmed", money("7", "CNY")),
+    ]);
+    assert_eq!(
+        (
+            caught.taken.lines,
+            caught.taken.findings,
+            caught.taken.unread
+        ),
+        (4, 1, 0)
+    );
+    assert_eq!(desk.store.count_of_lines(LineKind::Plan).unwrap(), 1);
+    assert_eq!(
+        desk.store
+            .figures(&Filter::default(), By::Rule)
+            .unwrap()
+            .len(),
+        1
+    );
+    // The mark stands behind all of it.
+    assert_eq!(desk.follow().taken.lines, 0);
+}
+
+/// A thread beside detection and people at a terminal take in the same file at once.
+#[test]
+fn two_who_take_in_the_same_file_hinder_nobody() {
+    const EACH: u64 = 3_000;
+    let mut desk = Desk::new();
+    let folder = desk.folder.path().to_owned();
+    let (store, file) = (folder.join("findings.db"), desk.file());
+    desk.write(&[]);
+    let other = std::thread::spawn(move || {
+        let mut store = Store::open(&store).unwrap();
+        let mut taken = 0;
+        while taken < EACH && store.mark().unwrap().lines < EACH {
+            taken += follow(&mut store, &file, &now).unwrap().taken.told;
+        }
+        taken
+    });
+    let mut taken = 0;
+    for hundred in 0..EACH / 100 {
+        let lines: Vec<Value> = (0..100)
+            .map(|number| {
+                told(
+                    "r",
+                    &format!("E{hundred}-{number}"),
+                    1,
+                    "confirmed",
+                    json!({}),
+                )
+            })
+            .collect();
+        taken += desk.tell(&lines).taken.told;
+    }
+    assert_eq!(taken + other.join().unwrap(), EACH);
+    assert_eq!(desk.store.mark().unwrap().lines, EACH);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use centinel_findings::{Act, Filter, FindingsError, Handling, Order, What};
 use serde_json::json;
 
-use crate::support::{Desk, id, keys, money, now, told};
+use crate::support::{Desk, at, id, keys, money, now, told};
 
 fn resolve() -> Act {
     Act::Resolve {
@@ -381,4 +381,46 @@ fn acts_that_cannot_be_are_refused_with_a_remedy_and_leave_nothing() {
         refused.to_string().contains("1000 things were done"),
         "{refused}"
     );
+}
+
+#[test]
+fn what_people_did_is_told_over_all_findings_the_newest_first() {
+    let mut desk = Desk::new();
+    let told = |order: &str| told("r", order, 1, "confirmed", json!({}));
+    desk.tell(&[told("E1"), told("E2")]);
+    assert!(desk.store.acts_of_people(None, 10).unwrap().is_empty());
+    let before = desk.store.newest_entry().unwrap();
+    let mut act = |order: &str, text: &str, time: &str| {
+        let act = Act::Note { text: text.into() };
+        let now = at(time);
+        desk.store
+            .act(&id("r", order), &act, "ann", None, now)
+            .unwrap()
+    };
+    act("E1", "first", "2026-11-23T09:00:00Z");
+    act("E2", "second", "2026-11-23T10:00:00Z");
+    let last = act("E1", "third", "2026-11-23T10:00:00Z");
+    assert!(before < last && desk.store.newest_entry().unwrap() == last);
+
+    let page = |before| {
+        let acts = desk.store.acts_of_people(before, 2).unwrap();
+        let shown = acts
+            .iter()
+            .map(|(finding, entry)| (finding.clone(), entry.what.clone()));
+        let next = acts.last().map(|(_, entry)| (at(&entry.at), entry.number));
+        (shown.collect::<Vec<_>>(), next)
+    };
+    let note = |order: &str, text: &str| (id("r", order), What::Note { text: text.into() });
+    let (first, next) = page(None);
+    assert_eq!(first, [note("E1", "third"), note("E2", "second")]);
+    let (rest, next) = page(next);
+    assert_eq!(rest, [note("E1", "first")]);
+    assert!(page(next).0.is_empty());
+
+    // Nobody acts under the name that the store gives to what it concludes itself.
+    let note = Act::Note { text: "x".into() };
+    let refused = desk
+        .store
+        .act(&id("r", "E1"), &note, "detection", None, now());
+    assert!(matches!(refused, Err(FindingsError::Refused { .. })));
 }

@@ -218,7 +218,7 @@ impl MessageDecoder {
     }
 
     /// Waits a moment for what messages need to be ready.
-    fn wait(&self) {
+    pub(crate) fn wait(&self) {
         if let Reader::DebeziumAvro(avro) = &self.reader {
             avro.wait();
         }

@@ -83,6 +83,18 @@ impl fmt::Debug for Setting {
     }
 }
 
+impl KafkaOptions {
+    /// What the messages of a partition are, by the name under which its position is kept; none when it is not read.
+    pub(crate) fn format_of(&self, input: &str) -> Option<&Format> {
+        let place = input
+            .strip_prefix(self.source.as_str())?
+            .strip_prefix('/')?;
+        let (topic, _) = place.rsplit_once('/')?;
+        let read = self.topics.iter().find(|read| read.name.matches(topic))?;
+        Some(&read.format)
+    }
+}
+
 impl TopicName {
     pub(super) fn matches(&self, topic: &str) -> bool {
         match self {

@@ -1,6 +1,7 @@
 //! Messages of every format, as their tools document them, and what becomes of them.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod again;
 mod any_bytes;
 mod avro;
 mod canal;

@@ -124,6 +124,8 @@ struct World {
     taken: BTreeMap<String, Message>,
     /// Ids whose outcome was lost by a crash: what they said may be said again.
     lost: BTreeSet<String>,
+    /// Ids that were taken since the state was stored last.
+    unstored: BTreeSet<String>,
 }
 
 impl World {
@@ -147,6 +149,7 @@ impl World {
                 return;
             };
             self.stored = self.alerts.store().unwrap();
+            self.unstored.clear();
             let times = self.sent.entry(message.channel.clone()).or_default();
             times.push(self.now);
             let outcome = match answer() % 8 {
@@ -167,12 +170,14 @@ impl World {
             };
             if outcome == Outcome::Delivered {
                 self.taken.insert(message.id.clone(), message.clone());
+                self.unstored.insert(message.id.clone());
             }
             assert!(self.alerts.done(&message, &outcome, self.now));
         }
     }
 
     fn crash(&mut self) {
+        self.lost.append(&mut self.unstored);
         self.alerts = Alerts::restore(world(), &self.stored).unwrap();
         self.read();
     }
@@ -225,6 +230,7 @@ fn play(steps: &[Step]) {
         sent: BTreeMap::new(),
         taken: BTreeMap::new(),
         lost: BTreeSet::new(),
+        unstored: BTreeSet::new(),
     };
     let (mut known, mut wanted) = (BTreeMap::<u8, Known>::new(), Counts::new());
     for step in steps {
