@@ -51,7 +51,7 @@ pub struct PlaceArguments {
 /// Whose quarantine is asked.
 pub enum Place {
     /// A detection that runs.
-    Running(Running),
+    Running(Box<Running>),
     /// The state of one that does not.
     AtRest(Box<AtRest>),
 }
@@ -80,7 +80,7 @@ impl PlaceArguments {
             (None, given) => Some(configured(given.as_deref())?),
         };
         if let Some(running) = config.as_ref().map(running).transpose()?.flatten() {
-            return Ok(Place::Running(running));
+            return Ok(Place::Running(Box::new(running)));
         }
         let state = self.open_state(config)?;
         Ok(Place::AtRest(Box::new(state)))
@@ -188,7 +188,8 @@ impl Place {
     ) -> Result<(), Status> {
         match self {
             Place::AtRest(state) => state.settle(numbers, settle, each),
-            Place::Running(Running { client, runtime }) => {
+            Place::Running(running) => {
+                let Running { client, runtime } = running.as_ref();
                 for number in numbers {
                     let settled = runtime.block_on(client.settle(*number, settle));
                     each(settled.map(|record| vec![record]).map_err(refused));
