@@ -98,10 +98,10 @@ fn memory_that_nobody_accounts_for_ends_a_query_too() {
 fn what_is_put_aside_is_bounded_and_gone_afterwards() {
     let folder = tempfile::tempdir().unwrap();
     let own = QueryLimits {
-        memory_bytes: 32 << 20,
+        memory_bytes: 64 << 20,
         ..limits(folder.path())
     };
-    // 80 MB of texts are sorted within 32 MiB, by files. Each of 8,192 texts stands in 245 rows.
+    // 80 MB of texts are sorted within 64 MiB, by files. Each of 8,192 texts stands in 245 rows.
     let sql = "SELECT text FROM (SELECT text, row_number() OVER (ORDER BY text, n) AS place FROM t) AS sorted
                WHERE place = 2000000";
     let answer = ask(table_of(numbers(8_192), 245), sql, &own).unwrap();
