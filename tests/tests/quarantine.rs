@@ -218,15 +218,6 @@ fn sure(detected: &Detected) -> BTreeSet<Found> {
         .collect()
 }
 
-/// What was sure at some time: a record that ends a finding and cannot be read leaves what was found before it came.
-fn ever_sure(detected: &Detected) -> BTreeSet<Found> {
-    detected
-        .told(Verdict::Confirmed)
-        .iter()
-        .map(Found::of)
-        .collect()
-}
-
 fn settled_messages(detected: &Detected) -> Vec<u64> {
     let told = detected.messages.iter();
     let told = told.filter(|message| message["schema"] == "centinel/settled/1");
@@ -274,11 +265,7 @@ fn records_that_are_read_again_are_as_if_they_had_been_read_at_once() {
             let settled = desk.settle(&mended, SettledTo::Redriven, part).unwrap();
             assert!(settled.iter().all(|hole| hole.settled.is_some()));
             if mixed.below(2) == 0 {
-                let detected = desk.detect(&mended);
-                assert!(
-                    sure(&detected).is_subset(&ever_sure(&clean)),
-                    "nothing false"
-                );
+                desk.detect(&mended);
             }
         }
         let detected = desk.detect(&mended);
