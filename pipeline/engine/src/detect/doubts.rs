@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use centinel_catalog::Conversion;
-use centinel_model::{Duration, EntityId, Hole, HoleReason, Positions, TableId, Timestamp};
+use centinel_model::{Duration, EntityId, Hole, Positions, TableId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::alike::Alike;
@@ -57,9 +57,6 @@ struct Span {
     from: i64,
     until: i64,
     whose: Whose,
-    /// Whether a whole stretch of records is gone.
-    #[serde(default)]
-    gap: bool,
     /// The holes that brought it; none in states of earlier programs.
     #[serde(default)]
     holes: Stretches,
@@ -91,11 +88,11 @@ pub struct Ended {
 
 impl Span {
     /// Spans of other kinds cannot become one.
-    fn kind(&self) -> (Option<u16>, Whose, bool) {
-        (self.table, self.whose, self.gap)
+    fn kind(&self) -> (Option<u16>, Whose) {
+        (self.table, self.whose)
     }
 
-    fn order(&self) -> ((Option<u16>, Whose, bool), i64) {
+    fn order(&self) -> ((Option<u16>, Whose), i64) {
         (self.kind(), self.from)
     }
 
@@ -133,8 +130,8 @@ fn nearest<S: AsRef<Span>, K: PartialEq>(spans: &[S], kind: impl Fn(&S) -> K) ->
 /// When an entity came into being and was last changed, as far as is known.
 #[derive(Clone, Copy, Debug)]
 pub struct Life {
-    /// The oldest commit time of its rows.
-    pub oldest: Timestamp,
+    /// Nothing of it is from before, whether it was read or not.
+    pub since: Timestamp,
     /// The newest commit time in the tables that a rule reads.
     pub newest: Timestamp,
 }
@@ -303,7 +300,6 @@ impl Doubts {
                 from: 0,
                 until: i64::MAX,
                 whose: Whose::Anyone,
-                gap: false,
                 holes,
             });
         }
@@ -348,13 +344,12 @@ impl Doubts {
             from,
             until,
             whose,
-            gap: hole.reason == HoleReason::Gap,
             holes: Stretches::of(number),
         };
         let source = hole.source.map(|source| source.0);
         // Of ten thousand that come before their source speaks again, one is enough.
         let same = |known: &&mut Running| {
-            let of = |span: &Span| (span.table, span.whose, span.gap, span.from);
+            let of = |span: &Span| (span.kind(), span.from);
             known.source == source && of(&known.span) == of(&span)
         };
         match self.running.iter_mut().find(same) {
@@ -394,7 +389,7 @@ impl Doubts {
 
     fn add(&mut self, span: Span) {
         let near = self.spans.iter_mut().find(|known| {
-            (known.table, known.whose, known.gap) == (span.table, span.whose, span.gap)
+            known.kind() == span.kind()
                 && span.from <= known.until.saturating_add(JOINED_WITHIN.0)
                 && span.until >= known.from.saturating_sub(JOINED_WITHIN.0)
         });
@@ -413,12 +408,8 @@ impl Doubts {
 
     fn any_span(&self, concerns: impl Fn(&Span) -> bool, life: Life, patience: Duration) -> bool {
         let begun = |span: &Span| life.newest.0 >= span.from.saturating_sub(patience.0);
-        // Of a single record, rows that come later show that the entity went on. Where a stretch is gone, it may have
-        // held anything of what lived through it.
-        let over = |span: &Span| {
-            let last = if span.gap { life.oldest } else { life.newest };
-            last.0 > span.until.saturating_add(patience.0)
-        };
+        // That an entity went on says nothing: what is lost may be of anything that lived through the span.
+        let over = |span: &Span| life.since.0 > span.until.saturating_add(patience.0);
         self.spans
             .iter()
             .any(|span| concerns(span) && begun(span) && !over(span))

@@ -23,7 +23,6 @@ enum Lost {
         /// Whether its source has spoken since.
         heard: bool,
         whose: Whose,
-        stretch: bool,
     },
 }
 
@@ -95,21 +94,12 @@ impl Model {
 impl Lost {
     fn lies_in(&self, life: Life) -> bool {
         let Lost::Somewhere {
-            begin,
-            end,
-            heard,
-            stretch,
-            ..
+            begin, end, heard, ..
         } = self
         else {
             return false;
         };
-        let last = if *stretch {
-            life.oldest.0
-        } else {
-            life.newest.0
-        };
-        life.newest.0 + PATIENCE >= *begin && !(*heard && last > *end + PATIENCE)
+        life.newest.0 + PATIENCE >= *begin && !(*heard && life.since.0 > *end + PATIENCE)
     }
 }
 
@@ -228,11 +218,7 @@ fn lose(
         1 => Whose::Anyone,
         kind => Whose::Entity(kind as u16 - 2),
     };
-    let stretch = mixed.one_in(4);
-    let mut hole = hole(table, source.map(|source| source as u16));
-    if stretch {
-        hole.reason = HoleReason::Gap;
-    }
+    let hole = hole(table, source.map(|source| source as u16));
     doubts.span((number, &hole), Timestamp(begin), Timestamp(now), whose);
     Lost::Somewhere {
         table,
@@ -241,7 +227,6 @@ fn lose(
         end: now.max(begin),
         heard: false,
         whose,
-        stretch,
     }
 }
 
@@ -253,9 +238,9 @@ fn compare(mixed: &mut Mixed, doubts: &Doubts, model: &Model, now: i64, exact: b
         } else {
             now - mixed.below(60) as i64
         };
-        let oldest = newest - mixed.below(1_000) as i64;
+        let since = newest - mixed.below(1_000) as i64;
         let life = Life {
-            oldest: Timestamp(oldest),
+            since: Timestamp(since),
             newest: Timestamp(newest),
         };
         let kind = mixed.below(KINDS) as u16;

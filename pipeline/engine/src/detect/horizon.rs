@@ -183,30 +183,23 @@ impl Joined {
     }
 }
 
-/// Whether rows of this entity from before the horizon may be missing. They are not when nothing of it is known from
-/// before and the row that begins it was seen to come into being behind the horizon, or when everything known of it
-/// is so much younger that nothing older would still be awaited.
-pub fn may_begin_before(
-    catalog: &Catalog,
-    entity: EntityId,
-    records: &[Record<'_>],
-    horizon: Timestamp,
-) -> bool {
+/// Nothing of this entity is from before, whether it was read or not: where the row that begins it was seen to come
+/// into being, what is known of it is the oldest; else whatever is much older is not awaited any more.
+pub fn lives_since(catalog: &Catalog, entity: EntityId, records: &[Record<'_>]) -> Timestamp {
     let oldest = records.iter().map(|record| record.committed_at).min();
+    let Some(oldest) = oldest else {
+        return Timestamp::MIN;
+    };
     let begins_with = catalog.entity(entity).begins_with;
-    if let Some(table) = begins_with.filter(|_| oldest >= Some(horizon)) {
-        let begins = |record: &Record<'_>| {
-            record.table == table
-                && record.operation == Operation::Insert
-                && record.committed_at >= horizon
-        };
-        if records.iter().any(begins) {
-            return false;
-        }
+    let begins = |record: &Record<'_>| {
+        Some(record.table) == begins_with && record.operation == Operation::Insert
+    };
+    if records.iter().any(begins) {
+        return oldest;
     }
     let lookback = catalog.tables.iter().map(|table| table.lookback);
     let lookback = lookback.max().unwrap_or(Duration::ZERO);
-    oldest.is_none_or(|oldest| oldest < horizon.plus(lookback))
+    Timestamp(oldest.0.saturating_sub(lookback.0))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::checkpoint::answer;
 use super::detector::{Detector, Written};
 use super::doubts::Life;
 use super::entities::{Answer, Answers, EntityGroup, Judged, Work};
-use super::horizon::{may_begin_before, why_beyond};
+use super::horizon::{lives_since, why_beyond};
 use super::keys::{DocumentKind, Documents};
 use super::messages::line_of;
 use super::open::open;
@@ -196,10 +196,9 @@ impl Judging<'_> {
             .unwrap_or(Timestamp::MIN);
         let patience = judged.patience.total();
         let doubtful = || {
-            let records = subject.work.records.iter();
-            let oldest = records.map(|record| record.committed_at).min();
+            let records = &subject.work.records;
             let life = Life {
-                oldest: oldest.unwrap_or(Timestamp::MIN),
+                since: lives_since(&detector.catalog, self.group.entity, records),
                 newest: newest_commit,
             };
             let doubts = &detector.doubts;
@@ -241,8 +240,8 @@ impl Judging<'_> {
         let joined = joined.map(|table| (Timestamp::LATEST, table));
         let horizon = detector.horizons.of(tables).max(joined)?;
         let records = &subject.work.records;
-        may_begin_before(&detector.catalog, self.group.entity, records, horizon.0)
-            .then_some(horizon)
+        let since = lives_since(&detector.catalog, self.group.entity, records);
+        (since < horizon.0).then_some(horizon)
     }
 
     /// What the checkpoint says, of a change by hand that is told.

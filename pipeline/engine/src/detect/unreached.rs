@@ -54,7 +54,8 @@ impl Detector {
         };
         let patience = self.catalog.table(table).link_patience;
         let doubts = &self.doubts;
-        let doubtful = overdue && doubts.concern_waiting(table, self.life(records), patience);
+        let doubtful =
+            overdue && doubts.concern_waiting(table, self.life(table, records), patience);
         let made_sure = overdue && target.overdue && target.unsure && !doubtful;
         if overdue != target.overdue || made_sure {
             target.told += 1;
@@ -112,10 +113,13 @@ impl Detector {
         Some(Wake { sources, at })
     }
 
-    fn life(&self, records: &[Record<'_>]) -> Life {
+    /// The awaited row may be older than the rows that wait for it.
+    fn life(&self, awaited: TableId, records: &[Record<'_>]) -> Life {
         let oldest = records.iter().map(|record| record.committed_at).min();
+        let lookback = self.catalog.table(awaited).lookback;
+        let since = oldest.map_or(i64::MIN, |oldest| oldest.0.saturating_sub(lookback.0));
         Life {
-            oldest: oldest.unwrap_or(Timestamp::MIN),
+            since: Timestamp(since),
             newest: self.newest(records),
         }
     }
