@@ -7,9 +7,13 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use centinel_catalog::Catalog;
 use centinel_model::{EntityId, Timestamp};
+use datafusion::common::utils::memory::get_record_batch_memory_size;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::SessionState;
 use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execution_plan::reset_plan_states;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use futures::StreamExt;
@@ -21,10 +25,16 @@ use crate::dense::only_compares_keys;
 use crate::forms::Forms;
 use crate::leaf::SliceTable;
 use crate::rule::Rule;
+use crate::share::held::Held;
+use crate::share::{SharedPlan, Sharing};
 use crate::slice::{Slice, SliceLayout};
 use crate::slot::Slot;
 use crate::violations::Violations;
 use crate::{RulesError, plan, session};
+
+/// A part may have this many rows for each row of the slice. One that multiplies rows is cheaper for each
+/// rule alone, which filters them as they come.
+const MOST_MULTIPLIED: usize = 2;
 
 /// What one rule may use over one slice.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +73,7 @@ pub enum RuleOutcome {
 pub struct Evaluator {
     layout: SliceLayout,
     rules: Vec<Compiled>,
+    sharing: Sharing,
     slot: Slot,
     runtime: Runtime,
     limits: Limits,
@@ -75,7 +86,7 @@ pub struct Evaluator {
 pub struct Spent {
     /// Slices that it was asked about.
     pub evaluations: u64,
-    /// How long that took, by the clock on the wall.
+    /// How long that took, by the clock on the wall; what rules share counts for the first that needs it.
     pub time: Duration,
 }
 
@@ -116,15 +127,19 @@ impl Evaluator {
         let layout = SliceLayout::new(catalog, &rules, entity);
         let slot = Slot::default();
         let engine = session::bounded_runtime(limits.memory_bytes)?;
-        let rules: Result<Vec<Compiled>, RulesError> = rules
-            .into_iter()
-            .map(|rule| compile(catalog, rule, entity, &layout, &slot, &engine))
-            .collect();
-        let rules = rules?;
+        let (mut compiled, mut plans) = (Vec::new(), Vec::new());
+        for rule in rules {
+            let (rule, plan) = compile(catalog, rule, entity, &layout, &slot, &engine)?;
+            compiled.push(rule);
+            plans.push(plan);
+        }
+        // Each rule has a plan of its own, so what cannot be shared is no error.
+        let sharing = Sharing::of(&plans, &slot, &engine).unwrap_or_default();
         Ok(Evaluator {
-            spent: vec![Spent::default(); rules.len()],
+            spent: vec![Spent::default(); compiled.len()],
             layout,
-            rules,
+            rules: compiled,
+            sharing,
             slot,
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_time()
@@ -163,6 +178,7 @@ impl Evaluator {
         wanted: &dyn Fn(usize) -> bool,
     ) -> Vec<RuleOutcome> {
         self.slot.set(Some(slice.clone()));
+        let mut held = Held::new(&self.sharing, &self.slot, wanted);
         let mut spent = std::mem::take(&mut self.spent);
         let outcomes = self
             .rules
@@ -173,7 +189,7 @@ impl Evaluator {
                 true => {
                     compiled.clock.set(as_of(index));
                     let begun = Instant::now();
-                    let outcome = self.judge(compiled, slice);
+                    let outcome = self.judge(index, compiled, slice, &mut held);
                     spent[index].evaluations += 1;
                     spent[index].time += begun.elapsed();
                     outcome
@@ -185,9 +201,26 @@ impl Evaluator {
         outcomes
     }
 
-    fn judge(&self, compiled: &Compiled, slice: &Slice) -> RuleOutcome {
+    /// The same rules, each by its own plan, so that both ways can be compared.
+    pub fn unshared(mut self) -> Evaluator {
+        self.sharing = Sharing::default();
+        self
+    }
+
+    /// How many joins and groups its rules compute together, once for each slice.
+    pub fn shared_parts(&self) -> usize {
+        self.sharing.parts.len()
+    }
+
+    fn judge(
+        &self,
+        index: usize,
+        compiled: &Compiled,
+        slice: &Slice,
+        held: &mut Held<'_>,
+    ) -> RuleOutcome {
         let outcome = self
-            .run(compiled)
+            .answer(index, compiled, held)
             .and_then(|rows| Violations::of_slice(&compiled.rule, rows, slice, &self.slot));
         match outcome {
             Ok(violations) => RuleOutcome::Violations(violations),
@@ -195,9 +228,64 @@ impl Evaluator {
         }
     }
 
-    fn run(&self, compiled: &Compiled) -> Result<RecordBatch> {
-        let plan = reset_plan_states(Arc::clone(&compiled.plan))?;
-        let rows = collect(plan, Arc::clone(&compiled.context), self.limits.rows);
+    /// The rows of a rule: with parts where that is worth it, otherwise and where it fails by its own plan. So
+    /// what is wrong with a part is no rule's trouble, and a rule says of itself what it says alone.
+    fn answer(
+        &self,
+        index: usize,
+        compiled: &Compiled,
+        held: &mut Held<'_>,
+    ) -> Result<RecordBatch> {
+        if let Some(shared) = held.plan(index) {
+            let rows = self
+                .make_parts(shared, held)
+                .and_then(|()| self.rows(&shared.plan, &compiled.context));
+            held.asked(index);
+            match rows {
+                Ok(rows) => return Ok(rows),
+                Err(error) => held.give_way(&error),
+            };
+        } else {
+            held.asked(index);
+        }
+        match self.rows(&compiled.plan, &compiled.context) {
+            Err(error) if held.give_way(&error) => self.rows(&compiled.plan, &compiled.context),
+            rows => rows,
+        }
+    }
+
+    /// Makes the parts of a plan that are not there yet.
+    fn make_parts(&self, shared: &SharedPlan, held: &mut Held<'_>) -> Result<()> {
+        for number in shared.reads.keys().copied() {
+            if self.slot.has_part(number) {
+                continue;
+            }
+            self.make_part(number).inspect_err(|_| held.fail(number))?;
+        }
+        Ok(())
+    }
+
+    fn make_part(&self, number: usize) -> Result<()> {
+        let part = &self.sharing.parts[number];
+        let memory = MemoryConsumer::new("part").register(part.context.memory_pool());
+        let plan = reset_plan_states(Arc::clone(&part.plan))?;
+        let most = MOST_MULTIPLIED * self.slot.row_count();
+        let rows = collect_within(plan, Arc::clone(&part.context), most, Some(&memory));
+        let rows = self.in_time(rows)?;
+        self.slot.keep_part(number, rows, memory);
+        Ok(())
+    }
+
+    fn rows(
+        &self,
+        plan: &Arc<dyn ExecutionPlan>,
+        context: &Arc<TaskContext>,
+    ) -> Result<RecordBatch> {
+        let plan = reset_plan_states(Arc::clone(plan))?;
+        self.in_time(collect(plan, Arc::clone(context), self.limits.rows))
+    }
+
+    fn in_time(&self, rows: impl Future<Output = Result<RecordBatch>>) -> Result<RecordBatch> {
         let within = async { tokio::time::timeout(self.limits.deadline, rows).await };
         self.runtime.block_on(within).unwrap_or_else(|_| {
             let seconds = self.limits.deadline.as_secs_f64();
@@ -225,6 +313,16 @@ pub(crate) async fn collect(
     context: Arc<TaskContext>,
     most: usize,
 ) -> Result<RecordBatch> {
+    collect_within(plan, context, most, None).await
+}
+
+/// As [`collect`]; what is collected takes of this memory.
+async fn collect_within(
+    plan: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+    most: usize,
+    memory: Option<&MemoryReservation>,
+) -> Result<RecordBatch> {
     let schema = plan.schema();
     let mut stream = execute_stream(plan, context)?;
     let (mut batches, mut rows) = (Vec::new(), 0);
@@ -235,6 +333,9 @@ pub(crate) async fn collect(
             return Err(DataFusionError::Execution(format!(
                 "it returns more than {most} rows"
             )));
+        }
+        if let Some(memory) = memory {
+            memory.try_grow(get_record_batch_memory_size(&batch))?;
         }
         batches.push(batch);
         // Here the deadline is looked at.
@@ -250,8 +351,8 @@ fn compile(
     layout: &SliceLayout,
     slot: &Slot,
     engine: &Arc<RuntimeEnv>,
-) -> Result<Compiled, RulesError> {
-    let compiled = |forms: &Forms| -> Result<(Compiled, bool), RulesError> {
+) -> Result<(Compiled, (LogicalPlan, SessionState)), RulesError> {
+    let compiled = |forms: &Forms| -> Result<_, RulesError> {
         let clock = AsOf::default();
         let context = session::context(Arc::clone(engine), 1, &clock)?;
         for id in catalog.table_ids() {
@@ -270,7 +371,8 @@ fn compile(
             context: context.task_ctx(),
             clock,
         };
-        Ok((compiled, only_compares_keys(&plans.optimised)))
+        let compares = only_compares_keys(&plans.optimised);
+        Ok(((compiled, (plans.optimised, state)), compares))
     };
     // A rule that looks into a key does not plan, or not as hoped, over numbers.
     for forms in [Forms::numbered(catalog, &rule), Forms::dense(entity)] {

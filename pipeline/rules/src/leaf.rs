@@ -159,49 +159,96 @@ impl TableProvider for SliceTable {
         let all = || (0..self.schema.fields().len()).collect();
         let wanted: Vec<usize> = projection.cloned().unwrap_or_else(all);
         let reading = self.reading(&wanted, self.filter(state, filters)?)?;
+        let schema = Arc::clone(&reading.schema);
+        let content = Content::Rows(reading, filters.to_vec());
+        Ok(Leaf::new(&self.slot, content, schema))
+    }
+}
+
+/// What several plans compute of the slice, as a table of those that read it: see [`crate::share`].
+#[derive(Debug)]
+pub(crate) struct PartTable {
+    pub slot: Slot,
+    /// The part's number.
+    pub part: usize,
+    pub schema: SchemaRef,
+}
+
+#[async_trait]
+impl TableProvider for PartTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Temporary
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let all = || (0..self.schema.fields().len()).collect();
+        let wanted: Vec<usize> = projection.cloned().unwrap_or_else(all);
+        let schema = Arc::new(self.schema.project(&wanted)?);
+        let content = Content::Part(self.part, wanted);
+        Ok(Leaf::new(&self.slot, content, schema))
+    }
+}
+
+/// What a leaf reads.
+#[derive(Debug)]
+enum Content {
+    /// Columns of a table of the current slice, of the rows that fulfil these conditions.
+    Rows(Reading, Vec<Expr>),
+    /// Columns of a part, by position.
+    Part(usize, Vec<usize>),
+}
+
+/// Reads the current slice, or what was made of it.
+#[derive(Debug)]
+struct Leaf {
+    slot: Slot,
+    content: Content,
+    schema: SchemaRef,
+    properties: Arc<PlanProperties>,
+}
+
+impl Leaf {
+    fn new(slot: &Slot, content: Content, schema: SchemaRef) -> Arc<dyn ExecutionPlan> {
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::clone(&reading.schema)),
+            EquivalenceProperties::new(Arc::clone(&schema)),
             Partitioning::UnknownPartitioning(1),
             EmissionType::Incremental,
             Boundedness::Bounded,
         )
         .with_scheduling_type(SchedulingType::Cooperative);
-        Ok(Arc::new(Leaf {
-            slot: self.slot.clone(),
-            reading,
-            conditions: filters.to_vec(),
+        Arc::new(Leaf {
+            slot: slot.clone(),
+            content,
+            schema,
             properties: Arc::new(properties),
-        }))
+        })
     }
-}
-
-/// Reads some columns of one table of the current slice.
-#[derive(Debug)]
-struct Leaf {
-    slot: Slot,
-    reading: Reading,
-    conditions: Vec<Expr>,
-    properties: Arc<PlanProperties>,
 }
 
 impl DisplayAs for Leaf {
     fn fmt_as(&self, _kind: DisplayFormatType, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self
-            .reading
-            .schema
-            .fields()
-            .iter()
-            .map(|field| field.name().as_str())
-            .collect();
-        write!(
-            out,
-            "Slice: table {}, columns [{}]",
-            self.reading.position,
-            names.join(", ")
-        )?;
-        match conjunction(self.conditions.iter().cloned()) {
-            Some(condition) => write!(out, ", where {condition}"),
-            None => Ok(()),
+        let fields = self.schema.fields().iter();
+        let names: Vec<&str> = fields.map(|field| field.name().as_str()).collect();
+        let names = names.join(", ");
+        match &self.content {
+            Content::Part(part, _) => write!(out, "Slice: part {part}, columns [{names}]"),
+            Content::Rows(reading, conditions) => {
+                write!(out, "Slice: table {}, columns [{names}]", reading.position)?;
+                match conjunction(conditions.iter().cloned()) {
+                    Some(condition) => write!(out, ", where {condition}"),
+                    None => Ok(()),
+                }
+            }
         }
     }
 }
@@ -254,10 +301,13 @@ impl ExecutionPlan for Leaf {
         _partition: usize,
         _context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let rows = self.slot.rows(&self.reading)?;
+        let rows = match &self.content {
+            Content::Rows(reading, _) => self.slot.rows(reading)?,
+            Content::Part(part, columns) => Some(self.slot.part(*part, columns)?),
+        };
         Ok(Box::pin(MemoryStream::try_new(
             rows.into_iter().collect(),
-            Arc::clone(&self.reading.schema),
+            Arc::clone(&self.schema),
             None,
         )?))
     }

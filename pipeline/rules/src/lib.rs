@@ -25,6 +25,7 @@ mod rule;
 mod rule_test;
 mod seen;
 mod session;
+mod share;
 mod slice;
 mod slot;
 mod violations;

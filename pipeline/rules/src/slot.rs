@@ -8,6 +8,7 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::{FilterBuilder, FilterPredicate, cast};
 use arrow::datatypes::{DataType, Int32Type, SchemaRef, UInt32Type};
 use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_expr::PhysicalExpr;
 use hashbrown::HashMap;
@@ -29,6 +30,8 @@ struct Current {
     columns: HashMap<Part, ArrayRef>,
     /// By filter, once a plan asked for it.
     kept: Vec<Option<Arc<FilterPredicate>>>,
+    /// By number, while plans want it: what they share, with the memory that it takes.
+    parts: HashMap<usize, (RecordBatch, MemoryReservation)>,
 }
 
 struct Filter {
@@ -66,6 +69,7 @@ impl Slot {
         let mut current = self.lock();
         current.numbers.clear();
         current.columns.clear();
+        current.parts.clear();
         current.kept = vec![None; current.filters.len()];
         current.slice = slice;
     }
@@ -98,6 +102,39 @@ impl Slot {
             None => Ok(None),
             Some(_) => current.read(reading).map(Some),
         }
+    }
+
+    /// Columns of a part, by position.
+    pub fn part(&self, number: usize, columns: &[usize]) -> Result<RecordBatch> {
+        let none = || DataFusionError::Execution(format!("part {number} is not ready"));
+        let current = self.lock();
+        let (rows, _) = current.parts.get(&number).ok_or_else(none)?;
+        Ok(rows.project(columns)?)
+    }
+
+    /// Whether a part is ready.
+    pub fn has_part(&self, number: usize) -> bool {
+        self.lock().parts.contains_key(&number)
+    }
+
+    /// Keeps a part until the slice changes.
+    pub fn keep_part(&self, number: usize, rows: RecordBatch, memory: MemoryReservation) {
+        self.lock().parts.insert(number, (rows, memory));
+    }
+
+    /// Lets these parts go; whether there were any.
+    pub fn drop_parts(&self, which: impl Fn(usize) -> bool) -> bool {
+        let mut current = self.lock();
+        let before = current.parts.len();
+        current.parts.retain(|number, _| !which(*number));
+        current.parts.len() < before
+    }
+
+    /// How many rows the tables of the current slice have together.
+    pub fn row_count(&self) -> usize {
+        let current = self.lock();
+        let tables = current.slice.iter().flat_map(|slice| slice.tables.iter());
+        tables.flatten().map(RecordBatch::num_rows).sum()
     }
 
     /// The texts behind numbers of the current slice.

@@ -373,6 +373,38 @@ fn a_value_that_cannot_be_read_is_not_taken_for_clean() {
 }
 
 #[test]
+fn what_loads_can_be_judged_whichever_aggregates_stand_together() {
+    let catalog = catalog();
+    let aggregates = [
+        "COUNT(*)",
+        "COUNT(DISTINCT payment_no)",
+        "COUNT(DISTINCT amount)",
+        "SUM(amount)",
+        "SUM(DISTINCT amount)",
+        "SUM(amount * 0.006)",
+        "MIN(amount)",
+        "MAX(amount)",
+    ];
+    let payments = [(0, "P1", 1_000, 0, None), (0, "P2", 100, 0, None)];
+    for first in aggregates {
+        for second in aggregates {
+            for compared in aggregates {
+                let sql = format!(
+                    "SELECT order_no, {first} AS one, {second} AS other FROM payment GROUP BY order_no HAVING {compared} > 0.001"
+                );
+                let rules = vec![rule("key: [order_no]", &sql, &catalog)];
+                let order = catalog.entity_id("order").unwrap();
+                let mut evaluator = Evaluator::new(&catalog, rules, order).unwrap();
+                match ask(&mut evaluator, &catalog, &payments) {
+                    RuleOutcome::Violations(found) => assert_eq!(keys(&found), ["E0"], "{sql}"),
+                    other => panic!("{sql}: {other:?}"),
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn two_evaluators_run_on_two_threads() {
     let catalog = catalog();
     let rule = rule("key: [order_no]", BAD, &catalog);

@@ -1,6 +1,8 @@
 //! What the tests of this crate share.
 #![allow(clippy::unwrap_used, clippy::panic, dead_code, missing_docs)]
 
+pub mod abc;
+
 use std::path::Path;
 
 use centinel_catalog::{Catalog, Diagnostic};
