@@ -215,6 +215,40 @@ fn what_is_not_there_has_a_status_of_its_own() {
     assert!(!Path::new(&missing).exists(), "looking makes nothing");
 }
 
+/// An archive whose first segment is not whole yet holds nothing, which is known; a place without an archive is not one.
+#[test]
+fn an_archive_that_has_begun_and_holds_nothing_is_no_fault() {
+    let desk = Desk::new("[archive]\nurl = \"archive\"\n");
+    desk.detected();
+    assert!(!desk.path("archive/segments").exists());
+    let (status, out, told) = desk.trace("O-NEVER-SEEN", &[]);
+    assert_eq!((status, told.as_str()), (1, ""), "{out}");
+    assert!(
+        out.starts_with("order O-NEVER-SEEN: nothing is known of it"),
+        "{out}"
+    );
+    let schemas = root().join("schemas").display().to_string();
+    let in_place = |place: &str| {
+        let place = desk.at(place);
+        let named = ["--archive", &place, "--schemas", &schemas];
+        let (status, _, told) = centinel(&[&["trace", "O-1"], &named[..]].concat());
+        (status, told)
+    };
+    assert_eq!(in_place("archive"), (1, String::new()));
+    std::fs::create_dir(desk.path("empty")).unwrap();
+    let (status, told) = in_place("empty");
+    assert_eq!(status, 3, "{told}");
+    assert!(told.contains("holds no archive"), "{told}");
+    let (status, told) = in_place("nowhere");
+    assert_eq!(status, 3, "{told}");
+    assert!(told.contains("cannot be opened"), "{told}");
+    // What was not written as it should be is not taken for the beginning of one.
+    std::fs::write(desk.path("empty/archive.json"), "{").unwrap();
+    let (status, told) = in_place("empty");
+    assert_eq!(status, 3, "{told}");
+    assert!(told.contains("archive.json cannot be read"), "{told}");
+}
+
 /// Order numbers that are a terminal's language, a path, a query, a page: each is only a key.
 #[test]
 fn hostile_order_numbers_are_only_keys() {

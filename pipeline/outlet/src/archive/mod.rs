@@ -145,6 +145,8 @@ pub struct Archive {
     standing: Standing,
     /// Sealed by the commit that is under way.
     sealed: Vec<u64>,
+    /// Whether the store may show already whose archive it is.
+    begun: bool,
     uploader: Uploader,
 }
 
@@ -202,6 +204,7 @@ impl Archive {
         for segment in standing.archived + 1..standing.segment {
             uploader.send(segment);
         }
+        let begun = standing.archived > 0;
         let before = std::mem::replace(&mut standing.schemas, fingerprint.clone());
         let mut archive = Archive {
             fingerprint,
@@ -211,6 +214,7 @@ impl Archive {
             spool,
             standing,
             sealed: Vec::new(),
+            begun,
             uploader,
         };
         if let Some((shape, reached)) = earlier
@@ -370,9 +374,13 @@ impl Archive {
         Ok(())
     }
 
-    /// The commit with the last [`fact`](Archive::fact) is durable: what it sealed may be archived, and what it
-    /// knows as archived leaves the spool.
+    /// The commit with the last [`fact`](Archive::fact) is durable: a new archive begins with it, what it sealed may be
+    /// archived, and what it knows as archived leaves the spool.
     pub fn committed(&mut self) -> Result<(), ArchiveError> {
+        // So that who reads a new archive can tell it from a place that holds none.
+        if !std::mem::replace(&mut self.begun, true) {
+            self.uploader.begin();
+        }
         for segment in self.sealed.drain(..) {
             self.uploader.send(segment);
         }
@@ -381,12 +389,14 @@ impl Archive {
             .map_err(failed)
     }
 
-    /// Waits until all whole segments are archived, as long as the store takes some and `stop` does not say that
-    /// the run ends.
+    /// Waits until a new archive has begun and all whole segments are archived, as long as the store takes some and
+    /// `stop` does not say that the run ends.
     /// Another commit then tells state of them.
     pub fn wait(&self, stop: &dyn Fn() -> bool) {
         let last = self.standing.segment - 1;
-        self.wait_until(stop, |archived| archived >= last);
+        self.wait_until(stop, |archived| {
+            archived >= last && self.uploader.has_begun()
+        });
     }
 
     /// What waits, and why.

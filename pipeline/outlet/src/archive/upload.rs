@@ -42,10 +42,20 @@ impl Trouble {
     }
 }
 
+/// What is to be done in the store.
+#[derive(Clone, Copy)]
+enum Task {
+    /// To show whose archive it is, before it has a segment.
+    Begin,
+    /// To bring a whole segment there.
+    Bring(u64),
+}
+
 /// What the thread and the run know of each other.
 pub(super) struct Shared {
-    waiting: Mutex<VecDeque<u64>>,
+    waiting: Mutex<VecDeque<Task>>,
     came: Condvar,
+    begun: AtomicBool,
     archived: AtomicU64,
     objects: AtomicU64,
     trouble: Mutex<Option<Trouble>>,
@@ -79,6 +89,7 @@ impl Uploader {
         let shared = Arc::new(Shared {
             waiting: Mutex::default(),
             came: Condvar::new(),
+            begun: AtomicBool::new(archived > 0),
             archived: AtomicU64::new(archived),
             objects: AtomicU64::new(0),
             trouble: Mutex::default(),
@@ -100,10 +111,24 @@ impl Uploader {
         Ok(Uploader { shared, thread })
     }
 
+    /// State knows whose archive it is: whoever reads the store may know it, too.
+    pub fn begin(&self) {
+        self.hand_over(Task::Begin);
+    }
+
     /// A whole segment, with its manifest beside it, that state knows to be whole.
     pub fn send(&self, segment: u64) {
-        lock(&self.shared.waiting).push_back(segment);
+        self.hand_over(Task::Bring(segment));
+    }
+
+    fn hand_over(&self, task: Task) {
+        lock(&self.shared.waiting).push_back(task);
         self.shared.came.notify_one();
+    }
+
+    /// Whether the store shows whose archive it is.
+    pub fn has_begun(&self) -> bool {
+        self.shared.begun.load(Ordering::Acquire)
     }
 
     /// The last segment that lies in the store with all before it.
@@ -146,7 +171,7 @@ struct Uploads {
     shared: Arc<Shared>,
 }
 
-/// Why a segment was left.
+/// Why something was left.
 enum Left {
     /// The run ends.
     Stopped,
@@ -163,15 +188,23 @@ impl From<io::Error> for Left {
 impl Uploads {
     fn run(&self) {
         let mut claimed = false;
-        while let Some(segment) = self.next() {
+        while let Some(task) = self.next() {
             let claim = if claimed { Ok(()) } else { self.claim() };
-            match claim.and_then(|()| self.archive(segment)) {
-                Ok(()) => {
-                    claimed = true;
+            let done = claim.and_then(|()| {
+                claimed = true;
+                self.shared.begun.store(true, Ordering::Release);
+                match task {
+                    Task::Begin => Ok(()),
+                    Task::Bring(segment) => self.archive(segment),
+                }
+            });
+            match (done, task) {
+                (Ok(()), Task::Begin) => {}
+                (Ok(()), Task::Bring(segment)) => {
                     self.shared.archived.store(segment, Ordering::Release);
                 }
-                Err(Left::Stopped) => return,
-                Err(Left::Lasting(why)) => {
+                (Err(Left::Stopped), _) => return,
+                (Err(Left::Lasting(why)), _) => {
                     *lock(&self.shared.trouble) = Some(Trouble::Lasting(why));
                     return;
                 }
@@ -179,14 +212,14 @@ impl Uploads {
         }
     }
 
-    fn next(&self) -> Option<u64> {
+    fn next(&self) -> Option<Task> {
         let mut waiting = lock(&self.shared.waiting);
         loop {
             if self.shared.stop.load(Ordering::Relaxed) {
                 return None;
             }
-            if let Some(segment) = waiting.pop_front() {
-                return Some(segment);
+            if let Some(task) = waiting.pop_front() {
+                return Some(task);
             }
             waiting = self
                 .shared

@@ -15,7 +15,7 @@ fn nothing_is_lost_and_a_full_spool_stops() {
     let mut keeper = Keeper::default();
     drop(keeper.open(&options));
     let place = folder.path().join("archive");
-    std::fs::remove_dir(&place).unwrap();
+    std::fs::remove_dir_all(&place).unwrap();
     options.location = format!("file://{}/archive/below", folder.path().display());
 
     let mut archive = keeper.open(&options);
