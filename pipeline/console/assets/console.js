@@ -43,13 +43,20 @@
   }
 
   document.addEventListener("htmx:load", (event) => drawAll(event.target));
-  // A page that is left gives its stream back at once; one that is shown again from memory is asked anew.
-  addEventListener("pageshow", (event) => event.persisted && location.reload());
 
-  document.addEventListener("htmx:sseOpen", (event) => {
-    const source = event.detail.source;
-    addEventListener("pagehide", () => source.close());
-    for (const kind of ["findings", "breaker", "sources"]) source.addEventListener(kind, () => tell(kind));
-  });
+  // The page's stream. It is given back at once by a page that is left, and before its session ends.
+  let stream = null;
+  const close = () => stream && stream.close();
+  if (window.htmx) {
+    htmx.createEventSource = (address) => {
+      stream = new EventSource(address);
+      for (const kind of ["findings", "breaker", "sources"]) stream.addEventListener(kind, () => tell(kind));
+      return stream;
+    };
+  }
+  addEventListener("pagehide", close);
+  document.addEventListener("submit", (event) => event.target.matches("form.sign-out") && close());
+  // A page that is shown again from memory is asked anew.
+  addEventListener("pageshow", (event) => event.persisted && location.reload());
   document.addEventListener("DOMContentLoaded", () => drawAll(document));
 })();

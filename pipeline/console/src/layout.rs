@@ -5,6 +5,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use crate::assets;
 use crate::language::{Language, Text, text};
+use crate::live;
 use crate::mask;
 use crate::visit::{Theme, Visit};
 
@@ -54,12 +55,12 @@ pub fn fragment(markup: Markup) -> Response {
 pub fn page(visit: &Visit, title: &str, body: &Markup) -> Response {
     let signed_in = visit.session.as_ref();
     // Streams tell pages what has changed.
-    let live = signed_in.map(|_| "/live");
+    let stream = signed_in.map(|_| "/live");
     let markup = html! {
         (DOCTYPE)
         html lang=(visit.language.tag()) data-theme=(visit.theme.word()) {
             (head(visit, title, &html! {}))
-            body hx-ext=[live.map(|_| "sse")] sse-connect=[live] {
+            body hx-ext=[stream.map(|_| "sse")] sse-connect=[stream] sse-close=[stream.map(|_| live::ENDED)] {
                 a.skip href="#content" { (visit.say(text("Skip to content", "跳到正文"))) }
                 header.top {
                     a.brand href="/" { img src=(assets::path("icon.svg")) alt="" width="24" height="24"; "Centinel" }

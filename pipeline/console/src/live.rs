@@ -1,6 +1,8 @@
 //! Tells pages that something has changed, by server-sent events.
 //!
 //! An event says what (`findings`, `sources`, `breaker`) and carries no data: the page asks anew for what it shows.
+//! Where the session is over the last event is [`ENDED`], on which the page closes its stream: else its browser would ask
+//! again and again for what it may not have any more.
 
 use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -27,6 +29,8 @@ pub const ROUTES: &[Route] = &[by_itself("/live", || get(live))];
 
 /// Streams at one time, of all sessions.
 const MOST: usize = 200;
+/// Said when the session is over; nothing comes after it.
+pub const ENDED: &str = "ended";
 /// How often it is looked whether something has changed.
 const LOOK: Duration = Duration::from_secs(2);
 /// How often the breaker is asked for each person, in looks.
@@ -96,22 +100,29 @@ async fn live(State(console): State<Arc<Console>>, person: Person) -> Answered {
         .into_response())
 }
 
+/// Browsers pass over an event without data.
+fn event(what: &str) -> Result<Event, Infallible> {
+    Ok(Event::default().event(what).data(what))
+}
+
 fn events(following: Following) -> impl Stream<Item = Result<Event, Infallible>> {
-    unfold(following, |mut following| async move {
+    unfold(Some(following), |following| async move {
+        let mut following = following?;
         loop {
             if let Some(changed) = following.waiting.pop() {
-                let event = Event::default().event(changed).data(changed);
-                return Some((Ok(event), following));
+                return Some((event(changed), Some(following)));
             }
             let mut ended = following.person.session.ended();
             let mut ending = following.console.ending.subscribe();
             tokio::select! {
-                _ = ended.wait_for(|ended| *ended) => return None,
+                _ = ended.wait_for(|ended| *ended) => return Some((event(ENDED), None)),
                 _ = following.room.ended.wait_for(|ended| *ended) => return None,
                 _ = ending.wait_for(|ending| *ending) => return None,
                 () = tokio::time::sleep(LOOK) => {}
             }
-            following.look().await?;
+            if following.look().await.is_none() {
+                return Some((event(ENDED), None));
+            }
         }
     })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::{get, post};
-use centinel_interface::{QuarantinedRecord, Settle, Standing};
+use centinel_interface::{Problem as Asked, QuarantinedRecord, Settle, Standing};
 use maud::{Markup, html};
 
 use super::breaker::{Fields, Sent};
@@ -61,20 +61,20 @@ fn table(person: &Person, records: &[QuarantinedRecord]) -> Markup {
                 thead { tr {
                     th scope="col" { (person.say(text("Number", "编号"))) }
                     th scope="col" { (person.say(text("Standing", "状态"))) }
-                    th scope="col" { (person.say(text("Input", "输入"))) }
-                    th scope="col" { (person.say(text("Table", "表"))) }
-                    th scope="col" { (person.say(text("What is wrong", "问题"))) }
                     th scope="col" { (person.say(text("Concerns", "涉及"))) }
+                    th scope="col" { (person.say(text("What is wrong", "问题"))) }
+                    th scope="col" { (person.say(text("Table", "表"))) }
+                    th scope="col" { (person.say(text("Input", "输入"))) }
                 } }
                 tbody { @for record in records {
                     @let (told, class) = standing(record.standing);
                     tr {
                         th scope="row" { a href={ "/quarantine/" (record.number) } { (record.number) } }
                         td { span class={ "badge " (class) } { (person.say(told)) } }
-                        td { (record.input) }
-                        td { @if let Some(table) = &record.table { (table) } }
-                        td { code { (record.reason) } " " (person.masked_text(&record.message)) }
                         td { (entities(person, record)) }
+                        td { code { (record.reason) } " " (person.masked_text(&record.message)) }
+                        td { @if let Some(table) = &record.table { (table) } }
+                        td { (record.input) }
                     }
                 } }
             }
@@ -109,20 +109,37 @@ async fn record(
     person: Person,
     Path(number): Path<u64>,
 ) -> Answered {
-    let record = find(&console, number).await?;
+    page(&console, &person, number, None).await
+}
+
+/// What was wanted of a record, and why nothing came of it.
+struct Refused {
+    to: Standing,
+    reason: String,
+    why: String,
+}
+
+async fn page(
+    console: &Console,
+    person: &Person,
+    number: u64,
+    refused: Option<&Refused>,
+) -> Answered {
+    let record = find(console, number).await?;
     let (told, class) = standing(record.standing);
     let bytes = match person.may(Needs::Plain) {
         true => Some(console.detection.quarantined(number).await),
         false => None,
     };
     let body = html! {
+        @if let Some(refused) = refused { (refusal(person, &record, refused)) }
         p { span class={ "badge " (class) } { (person.say(told)) } " " code { (record.reason) } }
         p { (person.masked_text(&record.message)) }
         dl.facts {
             dt { (person.say(text("Input", "输入"))) } dd { (record.input) }
             dt { (person.say(text("Position", "位置"))) } dd { code { (person.masked_text(&record.position)) } }
             @if let Some(table) = &record.table { dt { (person.say(text("Table", "表"))) } dd { (table) } }
-            dt { (person.say(text("Concerns", "涉及"))) } dd { (entities(&person, &record)) }
+            dt { (person.say(text("Concerns", "涉及"))) } dd { (entities(person, &record)) }
             dt { (person.say(text("Bytes", "字节数"))) } dd { (record.bytes_total) }
             @if let Some(settled) = &record.settled {
                 dt { (person.say(text("Settled by", "处理人"))) } dd { (settled.by) ", " (shown::time(&settled.at)) }
@@ -138,13 +155,27 @@ async fn record(
                 pre.record tabindex="0" { (visible(&bytes.text)) }
             },
         }
-        @if record.standing == Standing::Waiting { (settle_forms(&person, number)) }
+        @if record.standing == Standing::Waiting { (settle_forms(person, number, refused)) }
     };
     let title = format!(
         "{} {number}",
         person.say(text("Quarantined record", "隔离记录"))
     );
     Ok(person.page(&title, &body))
+}
+
+fn refusal(person: &Person, record: &QuarantinedRecord, refused: &Refused) -> Markup {
+    html! {
+        div.problem role="alert" {
+            p { strong { (person.say(text("Nothing was changed:", "未作任何改动："))) } " " (person.masked_text(&refused.why)) }
+            @if refused.to == Standing::Redriven && record.standing == Standing::Waiting {
+                p { (person.say(text(
+                    "Where a schema is the cause, mend it. A detection that runs takes it over within seconds, and says so; then re-drive the record again. If nothing of it is needed, leave it out.",
+                    "如因模式所致，请先修正模式。运行中的检测会在数秒内采用并给出提示，之后再重新读取本记录。若确认不需要此记录，可接受遗漏。",
+                ))) }
+            }
+        }
+    }
 }
 
 /// A record as it is read, with marks in the place of what would steer the display.
@@ -158,7 +189,12 @@ fn visible(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-fn settle_forms(person: &Person, number: u64) -> Markup {
+fn settle_forms(person: &Person, number: u64, refused: Option<&Refused>) -> Markup {
+    // What was written is not lost.
+    let written = |to: Standing| match refused {
+        Some(refused) if refused.to == to => refused.reason.as_str(),
+        _ => "",
+    };
     let to = format!("/quarantine/{number}");
     html! {
         @if person.may(Needs::Act) {
@@ -170,7 +206,7 @@ fn settle_forms(person: &Person, number: u64) -> Markup {
                     input type="hidden" name="to" value="redriven";
                     div {
                         label for="again-reason" { (person.say(text("Why", "原因"))) }
-                        textarea #again-reason name="reason" required maxlength=(LONGEST_REASON) rows="2" {}
+                        textarea #again-reason name="reason" required maxlength=(LONGEST_REASON) rows="2" { (written(Standing::Redriven)) }
                     }
                     button type="submit" { (person.say(text("Re-drive", "重新读取"))) }
                 }
@@ -181,7 +217,7 @@ fn settle_forms(person: &Person, number: u64) -> Markup {
                     input type="hidden" name="to" value="accepted";
                     div {
                         label for="leave-reason" { (person.say(text("Why", "原因"))) }
-                        textarea #leave-reason name="reason" required maxlength=(LONGEST_REASON) rows="2" {}
+                        textarea #leave-reason name="reason" required maxlength=(LONGEST_REASON) rows="2" { (written(Standing::Accepted)) }
                     }
                     button.danger type="submit" { (person.say(text("Accept", "接受"))) }
                 }
@@ -213,8 +249,16 @@ async fn settle(
         by: person.name().to_owned(),
         reason: reason.to_owned(),
     };
-    console.detection.settle(number, &settle).await?;
-    Ok(Redirect::to(&format!("/quarantine/{number}")).into_response())
+    match console.detection.settle(number, &settle).await {
+        Ok(_) => Ok(Redirect::to(&format!("/quarantine/{number}")).into_response()),
+        // It was tried, and what came of it is the page.
+        Err(Asked::Refused(why)) => {
+            let reason = settle.reason;
+            let refused = Refused { to, reason, why };
+            page(&console, &person, number, Some(&refused)).await
+        }
+        Err(problem) => Err(problem.into()),
+    }
 }
 
 #[cfg(test)]

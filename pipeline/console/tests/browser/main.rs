@@ -1,7 +1,6 @@
 //! The pages in a real browser: they render, work, complain of nothing, and can be used by everybody.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, dead_code)]
 
-mod driver;
 mod flows;
 mod pages;
 #[path = "../console/support.rs"]
@@ -10,15 +9,15 @@ mod support;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
-use driver::Browser;
 use support::{Desk, PASSWORD};
+use test_servers::Browser;
 
 /// Runs a test with a browser, which ends whatever becomes of the test.
 async fn with_browser<F>(test: impl FnOnce(Arc<Browser>) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let browser = Arc::new(Browser::start().await);
+    let browser = Arc::new(Browser::start(env!("CARGO_TARGET_TMPDIR")).await);
     let done = tokio::spawn(test(browser.clone())).await;
     if let Some(browser) = Arc::into_inner(browser) {
         browser.end().await;

@@ -45,8 +45,13 @@ async fn a_page_is_told_of_findings_and_its_stream_ends_with_the_session() {
     let said = read(&mut live, "event: findings").await;
     // What is told is that, and not what.
     assert!(!said.contains("E1"), "{said}");
+    // The page is told that this is the end, so that its browser does not ask for another stream.
     ann.post_form("/sign-out", &[]).await;
-    read(&mut live, "").await;
+    let said = read(&mut live, "").await;
+    assert!(
+        said.trim_end().ends_with("event: ended\ndata: ended"),
+        "{said}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,7 +66,8 @@ async fn streams_are_limited_and_nobody_has_one_without_a_session() {
         assert_eq!(live.status().as_u16(), 200);
         others.push(live);
     }
-    read(&mut first, "").await;
+    let said = read(&mut first, "").await;
+    assert!(!said.contains("ended"), "{said}");
     desk.tell(&[finding("r", "E1")]);
     read(&mut others[0], "event: findings").await;
     drop(others);
@@ -69,5 +75,7 @@ async fn streams_are_limited_and_nobody_has_one_without_a_session() {
     // The console's end is the stream's.
     let mut live = stream(&ann).await;
     desk.end();
-    read(&mut live, "").await;
+    let said = read(&mut live, "").await;
+    // Its browser finds the next one.
+    assert!(!said.contains("ended"), "{said}");
 }

@@ -3,8 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, dead_code)]
 
 mod browser;
-#[path = "../browser/driver.rs"]
-mod driver;
 mod fake;
 mod flows;
 mod hostile;

@@ -150,9 +150,9 @@ pub async fn history(
                     th scope="col" { (person.say(text("Began", "开始时间"))) }
                     th scope="col" { (person.say(text("For", "针对时间"))) }
                     th scope="col" { (person.say(text("Result", "结果"))) }
+                    th scope="col" { (person.say(text("What it came to", "概要"))) }
                     th.number scope="col" { (person.say(text("Took", "耗时"))) }
                     th.number scope="col" { (person.say(text("Rows", "行数"))) }
-                    th scope="col" { (person.say(text("What it came to", "概要"))) }
                 } }
                 tbody { @for run in runs.iter().take(MOST_RUNS) {
                     @let found = run.ended.as_ref().and_then(|ended| ended.result.as_ref());
@@ -160,9 +160,9 @@ pub async fn history(
                         th scope="row" { a href={ "/audits/" (part(&one.name)) "/" (part(&run.began.run)) } { (shown::time(&run.at)) } }
                         td { (shown::time(&run.began.run_for)) }
                         td { (result(&person, run)) }
+                        td { (brief(&person, run)) }
                         td.number { @if let Some(ended) = &run.ended { (span(ended.duration_ms)) } }
                         td.number { @if let Some(found) = found { (found.rows) } }
-                        td { (brief(&person, run)) }
                     }
                 } }
             }

@@ -1,51 +1,71 @@
 //! A real browser, driven as the WebDriver standard says.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 
-const AXE: &str = "axe-core-4.14.1/axe.min.js";
-const REMEDY: &str = "Run .ci/setup-servers, which installs what is missing";
+use crate::installed;
 
+const AXE: &str = "axe-core-4.14.1/axe.min.js";
+
+/// Chromium, which ends when this is dropped.
 pub struct Browser {
-    driver: Child,
+    driver: Driver,
     session: String,
     client: reqwest::Client,
     axe: String,
+    pictures: PathBuf,
     _profile: tempfile::TempDir,
 }
 
-/// Where screenshots are put, to be looked at.
-pub fn screenshots() -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
+/// What drives the browser, the leader of a process group in which the browser is as well: both end when this is dropped,
+/// however the test ends.
+struct Driver(Child);
+
+impl Driver {
+    fn start() -> Driver {
+        let mut command = Command::new(installed::program("chromedriver"));
+        command
+            .args(["--port=0", "--log-level=WARNING"])
+            .process_group(0)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        Driver(command.spawn().expect("chromedriver is a program"))
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
+        let _ = self.0.wait();
+    }
+}
+
+/// Where pictures are put, to be looked at, in the folder that a test may write to.
+pub fn screenshots(scratch: &str) -> PathBuf {
+    let folder = Path::new(scratch).join("screenshots");
     std::fs::create_dir_all(&folder).unwrap();
     folder
 }
 
 fn axe() -> String {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache
-        .or_else(|| std::env::home_dir().map(|home| home.join(".cache")))
-        .unwrap();
-    let path = cache.join("centinel").join(AXE);
+    let path = installed::cache().join(AXE);
     std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}. {REMEDY}", path.display()))
+        .unwrap_or_else(|error| panic!("{}: {error}. {}", path.display(), installed::REMEDY))
 }
 
 impl Browser {
-    pub async fn start() -> Browser {
-        let mut driver = Command::new("chromedriver")
-            .args(["--port=0", "--log-level=WARNING"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("chromedriver: {error}. {REMEDY}"));
-        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+    /// Starts one; its pictures go into the folder of [`screenshots`]. `scratch` is the `CARGO_TARGET_TMPDIR` of the test.
+    pub async fn start(scratch: &str) -> Browser {
+        let mut driver = Driver::start();
+        let mut lines = BufReader::new(driver.0.stdout.take().unwrap()).lines();
         let port = loop {
             let line = lines
                 .next()
@@ -65,6 +85,7 @@ impl Browser {
             session: format!("http://127.0.0.1:{port}/session"),
             client,
             axe: axe(),
+            pictures: screenshots(scratch),
             _profile: profile,
         };
         let arguments = [
@@ -108,22 +129,28 @@ impl Browser {
         answer["value"].clone()
     }
 
-    /// Ends the browser, whatever became of the test.
-    pub async fn end(mut self) {
+    /// Lets the browser end by itself, which leaves nothing of it on the disk.
+    pub async fn end(self) {
         let _ = self.client.delete(&self.session).send().await;
-        let _ = self.driver.kill();
-        let _ = self.driver.wait();
     }
 
+    /// The process group of everything that belongs to it.
+    pub fn group(&self) -> u32 {
+        self.driver.0.id()
+    }
+
+    /// Opens an address.
     pub async fn go(&self, url: &str) {
         self.call("/url", json!({"url": url})).await;
     }
 
+    /// Runs a script in the page, and gives what it returns.
     pub async fn run(&self, script: &str) -> Value {
         self.call("/execute/sync", json!({"script": script, "args": []}))
             .await
     }
 
+    /// Where it is.
     pub async fn address(&self) -> String {
         self.call("/url", Value::Null)
             .await
@@ -140,6 +167,7 @@ impl Browser {
         .await
     }
 
+    /// Makes the window so large; a narrow one is a phone.
     pub async fn size(&self, width: u32, height: u32) {
         let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600});
         self.devtools("Emulation.setDeviceMetricsOverride", size)
@@ -171,6 +199,7 @@ impl Browser {
             .await;
     }
 
+    /// Writes into a field, in the place of what stands there.
     pub async fn fill(&self, selector: &str, text: &str) {
         let element = self.find(selector).await;
         self.call(&format!("/element/{element}/clear"), json!({}))
@@ -179,6 +208,7 @@ impl Browser {
             .await;
     }
 
+    /// What is seen of an element.
     pub async fn text(&self, selector: &str) -> String {
         let element = self.find(selector).await;
         self.call(&format!("/element/{element}/text"), Value::Null)
@@ -239,13 +269,6 @@ impl Browser {
         let parameters = json!({"format": "png", "captureBeyondViewport": whole});
         let picture = self.devtools("Page.captureScreenshot", parameters).await;
         let bytes = STANDARD.decode(picture["data"].as_str().unwrap()).unwrap();
-        std::fs::write(screenshots().join(format!("{name}.png")), bytes).unwrap();
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        let _ = self.driver.kill();
-        let _ = self.driver.wait();
+        std::fs::write(self.pictures.join(format!("{name}.png")), bytes).unwrap();
     }
 }
