@@ -6,7 +6,7 @@ use std::io;
 use centinel_model::Finding;
 
 use super::page::Page;
-use super::{MOST_LINES, more};
+use super::{MOST_LINES, WIDE, more};
 use crate::{Comparison, Report};
 
 /// Findings shown of one rule.
@@ -86,7 +86,7 @@ fn evidence(page: &mut Page<'_>, finding: &Finding) -> io::Result<()> {
         return Ok(());
     };
     let names: Vec<&str> = first.keys().map(String::as_str).collect();
-    page.begin("div", &[("class", "wide")])?;
+    page.begin("div", WIDE)?;
     page.begin("table", &[])?;
     page.row("th", &names)?;
     for row in rows.iter().take(MOST_EVIDENCE) {
@@ -114,7 +114,7 @@ pub(super) fn accepted(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         return Ok(());
     }
     page.element("h2", &[], "Accepted findings")?;
-    page.begin("div", &[("class", "wide")])?;
+    page.begin("div", WIDE)?;
     page.begin("table", &[])?;
     page.row("th", &["rule", "key", "amount", "reason", "by", "until"])?;
     for accepted in report.accepted.iter().take(MOST_LINES) {
@@ -151,7 +151,7 @@ pub(super) fn absent(page: &mut Page<'_>, comparison: &Comparison) -> io::Result
     if comparison.gone.is_empty() && comparison.unsure.is_empty() {
         return Ok(());
     }
-    page.begin("div", &[("class", "wide")])?;
+    page.begin("div", WIDE)?;
     page.begin("table", &[])?;
     page.row("th", &["rule", "key", "amount", "now"])?;
     let gone = comparison.gone.iter().map(|old| (old, "gone"));
@@ -178,7 +178,7 @@ pub(super) fn in_flight(page: &mut Page<'_>, report: &Report) -> io::Result<()> 
         &[],
         "Broken as of the cut, and rows on their way may still mend it. Not findings yet.",
     )?;
-    page.begin("div", &[("class", "wide")])?;
+    page.begin("div", WIDE)?;
     page.begin("table", &[])?;
     page.row("th", &["rule", "key", "amount", "a finding at"])?;
     for each in report.in_flight.iter().take(MOST_LINES) {

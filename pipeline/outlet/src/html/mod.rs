@@ -17,6 +17,8 @@ use plot::{Bar, plot};
 const MOST_LINES: usize = 100;
 /// Past runs that are drawn.
 const MOST_RUNS: usize = 60;
+/// What a table stands in that may be wider than the page: it can be moved sideways by keys as well.
+const WIDE: &[(&str, &str)] = &[("class", "wide"), ("tabindex", "0")];
 
 /// What a page says beside the report itself.
 #[derive(Clone, Debug, Default)]
@@ -238,7 +240,7 @@ fn could_not_judge(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         return Ok(());
     }
     page.element("h2", &[("class", "bad")], "What could not be judged")?;
-    page.begin("div", &[("class", "wide")])?;
+    page.begin("div", WIDE)?;
     page.begin("table", &[])?;
     page.row("th", &["rule", "entity", "reason"])?;
     for problem in problems.iter().take(MOST_LINES) {
@@ -258,7 +260,7 @@ fn could_not_judge(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
 
 fn rules(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     page.element("h2", &[], "Rules")?;
-    page.begin("div", &[("class", "wide")])?;
+    page.begin("div", WIDE)?;
     page.begin("table", &[])?;
     let names = [
         "rule",
@@ -306,7 +308,7 @@ fn rules(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
 fn remarks(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     if !report.tables.is_empty() {
         page.element("h2", &[], "Tables")?;
-        page.begin("div", &[("class", "wide")])?;
+        page.begin("div", WIDE)?;
         page.begin("table", &[])?;
         page.row("th", &["table", "rows", "totals"])?;
         for table in &report.tables {
