@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use test_servers::Browser;
 
 use crate::place::{OPERATOR, PASSWORD, Place, root};
-use crate::{SCRATCH, WIDTHS, look_in_both, says, see, sign_in, sign_out, well};
+use crate::{ALONE, SCRATCH, WIDTHS, look_in_both, says, see, sign_in, sign_out, well};
 
 /// An audit that finds something, one that finds nothing since its rule is broken nowhere, and one whose snapshot is missing.
 fn configuration() -> String {
@@ -100,6 +100,7 @@ fn plan(place: &Place) -> (Value, Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_reads_what_audits_and_repairs_came_to() {
+    let _alone = ALONE.lock().await;
     let place = Place::new(&configuration());
     for (audit, expected) in [
         ("nightly", 2),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use test_servers::{Browser, screenshots};
 
-use crate::{PATIENCE, SCRATCH, look, path_of, sign_in, sign_out, well};
+use crate::{ALONE, PATIENCE, SCRATCH, look, path_of, sign_in, sign_out, well};
 
 /// The demonstration ends by itself, whatever becomes of the test.
 const ENDS: &str = "8m";
@@ -290,6 +290,7 @@ fn keep_pictures() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_sees_a_loss_and_stops_the_money() {
+    let _alone = ALONE.lock().await;
     let mut demonstration = Demonstration::start();
     let browser = Browser::start(SCRATCH).await;
     let (entity, key) = followed(&browser, &demonstration).await;

@@ -17,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const SCRATCH: &str = env!("CARGO_TARGET_TMPDIR");
 const WIDTHS: [(u32, u32); 2] = [(1280, 900), (390, 844)];
 
+/// One test at a time: the demonstration's platform moves its money by the clock, and what it holds must be found before.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 async fn sign_in(browser: &Browser, console: &str, name: &str, password: &str) {
     browser.go(&format!("{console}/sign-in")).await;
     browser.fill("#name", name).await;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use test_servers::Browser;
 
 use crate::place::{OPERATOR, PASSWORD, Place, until};
-use crate::{PATIENCE, SCRATCH, look_here, look_in_both, says, sign_in, sign_out, well};
+use crate::{ALONE, PATIENCE, SCRATCH, look_here, look_in_both, says, sign_in, sign_out, well};
 
 const CONFIGURATION: &str = r#"centinel = "config/1"
 schemas = "schemas"
@@ -155,6 +155,7 @@ async fn is_settled(browser: &Browser, standing: &str, reason: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_settles_what_could_not_be_read() {
+    let _alone = ALONE.lock().await;
     let place = place(PAYMENT, &log());
     let mut detection = place.start(&["detect", "--config", "centinel.toml"]);
     let _served = place.serve();
