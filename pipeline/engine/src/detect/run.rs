@@ -28,7 +28,7 @@ use crate::EngineError;
 /// How long an idle thread waits before it looks again.
 const IDLE: Duration = Duration::from_millis(5);
 /// Micro-batches between reader and detector.
-const READ_AHEAD: usize = 1;
+const READ_AHEAD: usize = 2;
 
 /// What a run is to do.
 #[derive(Clone, Debug)]
