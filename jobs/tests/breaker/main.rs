@@ -3,6 +3,7 @@
 
 mod away;
 mod commands;
+mod overloaded;
 mod queried;
 mod shop;
 mod suspected;
