@@ -74,6 +74,8 @@ pub struct Evaluator {
     layout: SliceLayout,
     rules: Vec<Compiled>,
     sharing: Sharing,
+    /// How many answers came by what rules share.
+    answered_together: u64,
     slot: Slot,
     runtime: Runtime,
     limits: Limits,
@@ -140,6 +142,7 @@ impl Evaluator {
             layout,
             rules: compiled,
             sharing,
+            answered_together: 0,
             slot,
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_time()
@@ -198,6 +201,7 @@ impl Evaluator {
             .collect();
         self.slot.set(None);
         self.spent = spent;
+        self.answered_together += held.answered;
         outcomes
     }
 
@@ -212,6 +216,11 @@ impl Evaluator {
         self.sharing.parts.len()
     }
 
+    /// How many of its answers were computed with these, so far.
+    pub fn answered_together(&self) -> u64 {
+        self.answered_together
+    }
+
     fn judge(
         &self,
         index: usize,
@@ -219,8 +228,9 @@ impl Evaluator {
         slice: &Slice,
         held: &mut Held<'_>,
     ) -> RuleOutcome {
+        let until = Instant::now() + self.limits.deadline;
         let outcome = self
-            .answer(index, compiled, held)
+            .answer(index, compiled, held, until)
             .and_then(|rows| Violations::of_slice(&compiled.rule, rows, slice, &self.slot));
         match outcome {
             Ok(violations) => RuleOutcome::Violations(violations),
@@ -229,49 +239,56 @@ impl Evaluator {
     }
 
     /// The rows of a rule: with parts where that is worth it, otherwise and where it fails by its own plan. So
-    /// what is wrong with a part is no rule's trouble, and a rule says of itself what it says alone.
+    /// what is wrong with a part is no rule's trouble. What a rule computes of rows that its joins then leave out
+    /// may fail when it is asked alone, and is not computed with parts: its answer is the same.
     fn answer(
         &self,
         index: usize,
         compiled: &Compiled,
         held: &mut Held<'_>,
+        until: Instant,
     ) -> Result<RecordBatch> {
         if let Some(shared) = held.plan(index) {
             let rows = self
-                .make_parts(shared, held)
-                .and_then(|()| self.rows(&shared.plan, &compiled.context));
+                .make_parts(shared, held, until)
+                .and_then(|()| self.rows(&shared.plan, &compiled.context, until));
             held.asked(index);
             match rows {
-                Ok(rows) => return Ok(rows),
+                Ok(rows) => {
+                    held.answered += 1;
+                    return Ok(rows);
+                }
                 Err(error) => held.give_way(&error),
             };
         } else {
             held.asked(index);
         }
-        match self.rows(&compiled.plan, &compiled.context) {
-            Err(error) if held.give_way(&error) => self.rows(&compiled.plan, &compiled.context),
+        let alone = || self.rows(&compiled.plan, &compiled.context, until);
+        match alone() {
+            Err(error) if held.give_way(&error) => alone(),
             rows => rows,
         }
     }
 
     /// Makes the parts of a plan that are not there yet.
-    fn make_parts(&self, shared: &SharedPlan, held: &mut Held<'_>) -> Result<()> {
+    fn make_parts(&self, shared: &SharedPlan, held: &mut Held<'_>, until: Instant) -> Result<()> {
         for number in shared.reads.keys().copied() {
             if self.slot.has_part(number) {
                 continue;
             }
-            self.make_part(number).inspect_err(|_| held.fail(number))?;
+            self.make_part(number, until)
+                .inspect_err(|_| held.fail(number))?;
         }
         Ok(())
     }
 
-    fn make_part(&self, number: usize) -> Result<()> {
+    fn make_part(&self, number: usize, until: Instant) -> Result<()> {
         let part = &self.sharing.parts[number];
         let memory = MemoryConsumer::new("part").register(part.context.memory_pool());
         let plan = reset_plan_states(Arc::clone(&part.plan))?;
         let most = MOST_MULTIPLIED * self.slot.row_count();
         let rows = collect_within(plan, Arc::clone(&part.context), most, Some(&memory));
-        let rows = self.in_time(rows)?;
+        let rows = self.in_time(rows, until)?;
         self.slot.keep_part(number, rows, memory);
         Ok(())
     }
@@ -280,13 +297,18 @@ impl Evaluator {
         &self,
         plan: &Arc<dyn ExecutionPlan>,
         context: &Arc<TaskContext>,
+        until: Instant,
     ) -> Result<RecordBatch> {
         let plan = reset_plan_states(Arc::clone(plan))?;
-        self.in_time(collect(plan, Arc::clone(context), self.limits.rows))
+        self.in_time(collect(plan, Arc::clone(context), self.limits.rows), until)
     }
 
-    fn in_time(&self, rows: impl Future<Output = Result<RecordBatch>>) -> Result<RecordBatch> {
-        let within = async { tokio::time::timeout(self.limits.deadline, rows).await };
+    fn in_time(
+        &self,
+        rows: impl Future<Output = Result<RecordBatch>>,
+        until: Instant,
+    ) -> Result<RecordBatch> {
+        let within = async { tokio::time::timeout_at(until.into(), rows).await };
         self.runtime.block_on(within).unwrap_or_else(|_| {
             let seconds = self.limits.deadline.as_secs_f64();
             Err(DataFusionError::Execution(format!(

@@ -11,6 +11,7 @@ mod evaluate;
 mod exact;
 mod explain;
 mod forms;
+mod groups;
 mod guards;
 mod head;
 mod leaf;

@@ -10,6 +10,8 @@ use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 
+use crate::groups;
+
 /// Expressions and subqueries nested deeper are refused.
 const MOST_NESTED: usize = 50;
 
@@ -44,7 +46,7 @@ pub(crate) async fn plan(context: &SessionContext, statement: SqlStatement) -> R
         &Arc::clone(state.config_options()),
         |_, _| {},
     )?;
-    let optimised = state.optimize(&plan)?;
+    let optimised = state.optimize(&groups::computed_first(plan)?)?;
     Ok(Plans {
         analysed,
         optimised,

@@ -404,6 +404,40 @@ fn what_loads_can_be_judged_whichever_aggregates_stand_together() {
     }
 }
 
+/// The engine would take the cast for the column that it is of, and leave out the number as if it followed.
+#[test]
+fn rows_that_differ_in_a_group_that_is_not_returned_stay_apart() {
+    let catalog = catalog();
+    let below = "SELECT order_no, amount, SUM(amount) AS s, COUNT(*) AS n FROM payment GROUP BY order_no, amount";
+    let payments = [
+        (0, "P1", 1, 0, None),
+        (0, "P2", 2, 0, None),
+        (0, "P3", 2, 0, None),
+    ];
+    for (whole, by) in [
+        (
+            "CAST(amount AS DECIMAL(20, 0))",
+            "CAST(amount AS DECIMAL(20, 0))",
+        ),
+        ("d", "d"),
+        ("amount - amount", "amount - amount"),
+    ] {
+        let sql = format!(
+            "SELECT order_no, {whole} AS whole, MAX(s) AS v
+             FROM (SELECT order_no, amount, s, n, CAST(amount AS DECIMAL(20, 0)) AS d FROM ({below}) q) r GROUP BY order_no, {by}, n"
+        );
+        let rules = vec![rule("key: [order_no, whole, v]", &sql, &catalog)];
+        let order = catalog.entity_id("order").unwrap();
+        let mut evaluator = Evaluator::new(&catalog, rules, order).unwrap();
+        let found = keys(&judged(ask(&mut evaluator, &catalog, &payments)));
+        assert_eq!(found.len(), 2, "{sql}: {found:?}");
+        assert!(
+            found[0].ends_with("/0.01") && found[1].ends_with("/0.04"),
+            "{found:?}"
+        );
+    }
+}
+
 #[test]
 fn two_evaluators_run_on_two_threads() {
     let catalog = catalog();

@@ -270,7 +270,7 @@ impl Prover<'_> {
         }
         let mut above = below.through(&node.group_expr, node.input.schema());
         if above.covers.is_empty() {
-            return Err(self.refuse_group("GROUP BY or DISTINCT", &node.group_expr, &below, node));
+            return Err(self.refuse_group("GROUP BY or DISTINCT", node)?);
         }
         above.unique = match node.group_expr.len() {
             1 => vec![0],
@@ -279,10 +279,10 @@ impl Prover<'_> {
         Ok(above)
     }
 
-    fn refuse_group(&self, what: &str, by: &[Expr], below: &Relation, node: &Aggregate) -> Refusal {
-        let hides = by
-            .iter()
-            .any(|expr| below.hides_key(expr, node.input.schema()));
+    fn refuse_group(&self, what: &str, node: &Aggregate) -> Result<Refusal, Refusal> {
+        let (by, input) = as_written(node);
+        let below = self.relation(input)?;
+        let hides = by.iter().any(|expr| below.hides_key(expr, input.schema()));
         let reason = if by.is_empty() {
             format!(
                 "an aggregate without GROUP BY adds up over all {}s",
@@ -299,7 +299,7 @@ impl Prover<'_> {
                 self.name, self.key_name
             )
         };
-        Refusal::new(reason).at(by.iter().chain(&node.aggr_expr))
+        Ok(Refusal::new(reason).at(by.iter().chain(&node.aggr_expr)))
     }
 
     fn distinct(&self, input: &LogicalPlan) -> Proof {
@@ -407,6 +407,23 @@ impl Prover<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// The groups as the rule names them, and what they are of: what is computed is computed below.
+fn as_written(node: &Aggregate) -> (Vec<Expr>, &LogicalPlan) {
+    if let LogicalPlan::Projection(below) = node.input.as_ref() {
+        let computed = node.group_expr.iter().map(|group| match bare(group) {
+            Expr::Column(column) => {
+                let index = below.schema.maybe_index_of_column(column)?;
+                below.expr.get(index).cloned()
+            }
+            _ => None,
+        });
+        if let Some(by) = computed.collect() {
+            return (by, &below.input);
+        }
+    }
+    (node.group_expr.clone(), &node.input)
 }
 
 fn plain_aggregate(expr: &Expr) -> Result<(), Refusal> {

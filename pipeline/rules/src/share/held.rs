@@ -15,6 +15,8 @@ pub(crate) struct Held<'a> {
     readers: Vec<usize>,
     /// Parts that failed over this slice.
     failed: Vec<bool>,
+    /// Rules that were answered with parts.
+    pub answered: u64,
 }
 
 impl<'a> Held<'a> {
@@ -38,6 +40,7 @@ impl<'a> Held<'a> {
             with_parts,
             readers: vec![0; parts],
             failed: vec![false; parts],
+            answered: 0,
         };
         for rule in 0..sharing.plans.len() {
             for part in held.reads(rule) {

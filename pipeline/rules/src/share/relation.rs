@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::Fields;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, JoinType, NullEquality};
+use datafusion::error::Result;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{
     Aggregate, Expr, Join, LogicalPlan, TableScan, TableSource, Volatility,
@@ -18,6 +19,8 @@ use hashbrown::HashMap;
 /// A relation's number. Inputs have smaller ones.
 pub(super) type Id = usize;
 
+/// Of what is computed from what is computed: each step may use the one before more than once.
+const MOST_NODES: usize = 1_000;
 /// The columns of a join: those of its left input with this before their names,
 const LEFT: &str = "left ";
 /// and those of its right input with this.
@@ -375,16 +378,19 @@ pub(super) fn prefixed(expr: &Expr, prefix: &str) -> Option<Expr> {
 pub(super) const SIDES: [&str; 2] = [LEFT, RIGHT];
 
 /// An expression with other columns, without aliases. Absent where its value depends on more than its columns:
-/// the clock, other rows, another query.
+/// the clock, other rows, another query; and where it would be too long.
 fn translated(expr: &Expr, column: &dyn Fn(&Column) -> Option<Expr>) -> Option<Expr> {
     if expr.exists(|part| Ok(depends_on_more(part))).ok()? {
         return None;
     }
-    let mut all = true;
+    let (mut all, mut nodes) = (true, 0);
     let put = |part: Expr| {
         Ok(match &part {
-            Expr::Column(named) => match column(named) {
-                Some(other) => Transformed::yes(other),
+            Expr::Column(named) => match column(named).filter(|_| nodes < MOST_NODES) {
+                Some(other) => {
+                    nodes += nodes_of(&other)?;
+                    Transformed::yes(other)
+                }
                 None => {
                     all = false;
                     Transformed::no(part)
@@ -395,6 +401,15 @@ fn translated(expr: &Expr, column: &dyn Fn(&Column) -> Option<Expr>) -> Option<E
     };
     let put = expr.clone().transform_up(put).ok()?.data;
     all.then(|| put.unalias_nested().data)
+}
+
+fn nodes_of(expr: &Expr) -> Result<usize> {
+    let mut nodes = 0;
+    expr.apply(|_| {
+        nodes += 1;
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(nodes)
 }
 
 fn depends_on_more(part: &Expr) -> bool {

@@ -11,6 +11,8 @@ use datafusion::logical_expr::{
     Aggregate, Expr, Filter, Join, JoinConstraint, LogicalPlan, Projection, TableSource,
 };
 
+use crate::groups::name;
+
 use super::relation::{Id, Node, Relation, Relations, SIDES, group, named, names, prefixed};
 
 /// Makes plans in which shared relations are tables.
@@ -69,7 +71,11 @@ impl Rewriter<'_> {
                 let aggregates = aggregates.into_iter();
                 let aggregates = aggregates.map(|(name, expr)| expr.clone().alias(name));
                 let by = groups.len();
-                let aggregate = Aggregate::try_new(input()?, groups.clone(), aggregates.collect())?;
+                // As for plans themselves: under names that the input has not.
+                let groups = groups.iter().enumerate();
+                let groups = groups.map(|(position, expr)| expr.clone().alias(name(position)));
+                let aggregate =
+                    Aggregate::try_new(input()?, groups.collect(), aggregates.collect())?;
                 let plan = LogicalPlan::Aggregate(aggregate);
                 let fields = plan.schema().iter().enumerate();
                 let renamed = fields.map(|(position, field)| {
