@@ -161,7 +161,7 @@ impl TableProvider for SliceTable {
         let reading = self.reading(&wanted, self.filter(state, filters)?)?;
         let schema = Arc::clone(&reading.schema);
         let content = Content::Rows(reading, filters.to_vec());
-        Ok(Leaf::new(&self.slot, content, schema))
+        Ok(Leaf::plan(&self.slot, content, schema))
     }
 }
 
@@ -195,7 +195,7 @@ impl TableProvider for PartTable {
         let wanted: Vec<usize> = projection.cloned().unwrap_or_else(all);
         let schema = Arc::new(self.schema.project(&wanted)?);
         let content = Content::Part(self.part, wanted);
-        Ok(Leaf::new(&self.slot, content, schema))
+        Ok(Leaf::plan(&self.slot, content, schema))
     }
 }
 
@@ -218,7 +218,7 @@ struct Leaf {
 }
 
 impl Leaf {
-    fn new(slot: &Slot, content: Content, schema: SchemaRef) -> Arc<dyn ExecutionPlan> {
+    fn plan(slot: &Slot, content: Content, schema: SchemaRef) -> Arc<dyn ExecutionPlan> {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),
             Partitioning::UnknownPartitioning(1),
