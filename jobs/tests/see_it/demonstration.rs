@@ -223,7 +223,8 @@ async fn held_trip(browser: &Browser, demonstration: &Demonstration) -> String {
         if let Some(trip) = trip.as_str() {
             return trip.rsplit('/').next().unwrap().to_owned();
         }
-        assert!(begun.elapsed() < PATIENCE, "nothing is held");
+        // A few orders a minute have a fault, and only some of their money moves after it was found.
+        assert!(begun.elapsed() < PATIENCE * 3, "nothing is held");
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
