@@ -73,6 +73,7 @@ const ONLY_USED_BY: [(&str, &[&str]); 12] = [
             "centinel-alert",
             "centinel-interface",
             "centinel-console",
+            "test-servers",
         ],
     ),
     (
