@@ -36,7 +36,7 @@ use test_servers::{Kafka, MariaDb};
 use crate::{Detected, folder, read_detected};
 
 /// What any wait ends with at the latest.
-pub const LONG: Duration = Duration::from_secs(120);
+pub const LONG: Duration = Duration::from_secs(240);
 /// The event that the platform publishes at an interval, so that silence can be told from a standstill.
 const HEARTBEAT_EVENT: &str = "platform_heartbeat";
 const HEARTBEAT_SCHEMA: &str = "centinel: schema/1
