@@ -1,12 +1,17 @@
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use rusqlite_migration::Migrations;
 
 use crate::FindingsError;
 use crate::form::{APPLICATION_ID, MIGRATIONS};
 use crate::page::MOST_IN_RANGE;
+
+/// So long others may hold the file before that is an error.
+const OTHERS_MAY_TAKE: Duration = Duration::from_secs(5);
+/// After so long it is tried again to make a store that others make as well.
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(5);
 
 /// The store, in one file and its write-ahead log beside it. What returned is on the disk. Several processes may have
 /// it open; they write one after the other.
@@ -26,21 +31,36 @@ impl Store {
             path,
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
         )?;
-        store.is_of_findings(path)?;
-        store
-            .connection
+        let begun = Instant::now();
+        loop {
+            match store.make(path) {
+                Err(Unmade::Busy) if begun.elapsed() < OTHERS_MAY_TAKE => {
+                    std::thread::sleep(TRY_AGAIN_AFTER);
+                }
+                made => return Ok(made.map(|()| store)?),
+            }
+        }
+    }
+
+    /// Where several make it at once, SQLite lets none of them wait for another (each has begun to read before it
+    /// writes): all but one are told that it is busy, and begin anew.
+    fn make(&mut self, path: &Path) -> Result<(), Unmade> {
+        self.is_of_findings(path)?;
+        self.connection
             .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
         let migrations = Migrations::from_slice(MIGRATIONS);
-        if let Err(error) = migrations.to_latest(&mut store.connection)
+        if let Err(error) = migrations.to_latest(&mut self.connection)
             // Another process may have brought it there just now.
-            && !matches!(migrations.pending_migrations(&store.connection), Ok(0))
+            && !matches!(migrations.pending_migrations(&self.connection), Ok(0))
         {
-            return Err(unusable(path, error));
+            return Err(match error {
+                rusqlite_migration::Error::RusqliteError { err, .. } => Unmade::of(path, err),
+                error => Unmade::For(unusable(path, error)),
+            });
         }
-        store
-            .connection
+        self.connection
             .pragma_update(None, "application_id", APPLICATION_ID)?;
-        Ok(store)
+        Ok(())
     }
 
     /// Opens a file that is there, only to look at it: everything that would write fails.
@@ -65,7 +85,7 @@ impl Store {
         let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)
             .map_err(|error| FindingsError::Failed(format!("{}: {error}", path.display())))?;
-        connection.busy_timeout(Duration::from_secs(5))?;
+        connection.busy_timeout(OTHERS_MAY_TAKE)?;
         // The first look at the file: it may be none of a database.
         let settings = "PRAGMA cache_size = -65536; PRAGMA trusted_schema = OFF;";
         connection
@@ -78,11 +98,11 @@ impl Store {
         })
     }
 
-    fn is_of_findings(&self, path: &Path) -> Result<(), FindingsError> {
-        let fact = |name: &str| -> Result<i64, FindingsError> {
+    fn is_of_findings(&self, path: &Path) -> Result<(), Unmade> {
+        let fact = |name: &str| -> Result<i64, Unmade> {
             self.connection
                 .pragma_query_value(None, name, |row| row.get(0))
-                .map_err(|error| unusable(path, error))
+                .map_err(|error| Unmade::of(path, error))
         };
         let (form, application) = (fact("user_version")?, fact("application_id")?);
         let tables = self
@@ -90,7 +110,7 @@ impl Store {
             .query_row("SELECT count(*) FROM sqlite_schema", [], |row| {
                 row.get::<_, i64>(0)
             });
-        let tables = tables.map_err(|error| unusable(path, error))?;
+        let tables = tables.map_err(|error| Unmade::of(path, error))?;
         // A start that was cut off may have left a file without anything in it.
         let fresh = form == 0 && tables == 0;
         // …or between the first form and the mark.
@@ -98,11 +118,11 @@ impl Store {
             application == APPLICATION_ID || (application == 0 && self.has("entries_told")?);
         match fresh || ours {
             true => Ok(()),
-            false => Err(unusable(path, "it holds something else")),
+            false => Err(Unmade::For(unusable(path, "it holds something else"))),
         }
     }
 
-    fn has(&self, name: &str) -> Result<bool, FindingsError> {
+    fn has(&self, name: &str) -> Result<bool, rusqlite::Error> {
         let found = "SELECT count(*) FROM sqlite_schema WHERE name = ?1";
         Ok(self
             .connection
@@ -121,6 +141,42 @@ impl Store {
         Ok(self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?)
+    }
+}
+
+/// Why a store was not made.
+enum Unmade {
+    /// Others write to it just now.
+    Busy,
+    For(FindingsError),
+}
+
+impl Unmade {
+    fn of(path: &Path, error: rusqlite::Error) -> Unmade {
+        match error.into() {
+            Unmade::Busy => Unmade::Busy,
+            Unmade::For(error) => Unmade::For(unusable(path, error)),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Unmade {
+    fn from(error: rusqlite::Error) -> Unmade {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Unmade::Busy,
+            _ => Unmade::For(error.into()),
+        }
+    }
+}
+
+impl From<Unmade> for FindingsError {
+    fn from(unmade: Unmade) -> FindingsError {
+        match unmade {
+            Unmade::Busy => {
+                FindingsError::Failed("other programs write to it without a pause".into())
+            }
+            Unmade::For(error) => error,
+        }
     }
 }
 

@@ -134,12 +134,18 @@ fn money_is_nowhere_a_float() {
 
 #[test]
 fn several_make_the_store_at_once() {
-    for _ in 0..20 {
+    for _ in 0..100 {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("findings.db");
+        let together = std::sync::Barrier::new(8);
         let opened = std::thread::scope(|scope| {
-            let openers: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| Store::open(&path).map(|_| ())))
+            let openers: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        together.wait();
+                        Store::open(&path).map(|_| ())
+                    })
+                })
                 .collect();
             openers
                 .into_iter()
