@@ -395,8 +395,25 @@ impl Detection {
     }
 }
 
+/// Every document must be found by its key under its number, and no key may have two.
+fn documents_are_there_once(store: &dyn Store) {
+    let all = store
+        .documents_after(None, usize::MAX)
+        .expect("state is read");
+    let keys: Vec<&[u8]> = all.iter().map(|(key, _)| key.as_slice()).collect();
+    let found = store.documents(&keys).expect("state is read");
+    for (number, (found, (key, bytes))) in found.into_iter().zip(&all).enumerate() {
+        let found = found.expect("a document that is there is found");
+        let is_it = found.number == number as u64 && *found.bytes == **bytes;
+        assert!(is_it, "two documents of {}", String::from_utf8_lossy(key));
+    }
+    let next = store.next_number().expect("state is read");
+    assert_eq!(next, all.len() as u64);
+}
+
 /// What is open in state, and what was told since it began.
 pub(crate) fn read_detected(detector: &Detector, findings: &Path) -> Detected {
+    documents_are_there_once(detector.store().as_ref());
     let told = std::fs::read_to_string(findings).expect("the findings are read");
     let lines = told
         .lines()

@@ -14,7 +14,7 @@ use centinel_engine::detect::{
 };
 use centinel_model::{Duration, HoleReason, Timestamp, Verdict};
 use centinel_outlet::{LineFile, Outlet};
-use centinel_state::{Commit, Entry, FileStore, StateError, Store, Wake};
+use centinel_state::{Commit, Entry, FileStore, Kept, StateError, Store, Wake};
 use centinel_tests::{
     Detected, Detection, Found, History, absolute, log_file, rules, schemas, seeds, write_log,
 };
@@ -348,8 +348,11 @@ fn records_that_are_accepted_are_as_if_they_had_never_been() {
 struct Dying(Arc<dyn Store>);
 
 impl Store for Dying {
-    fn documents(&self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StateError> {
+    fn documents(&self, keys: &[&[u8]]) -> Result<Vec<Option<Kept>>, StateError> {
         self.0.documents(keys)
+    }
+    fn next_number(&self) -> Result<u64, StateError> {
+        self.0.next_number()
     }
     fn documents_after(
         &self,

@@ -4,13 +4,22 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+/// A document as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its number in the store.
+    pub number: u64,
+    /// The whole document.
+    pub bytes: Arc<[u8]>,
+}
+
 /// Documents by key, young and old. When the young ones fill half the budget they become the old ones,
 /// and the old ones are forgotten; a document that is asked for becomes young again. So a document
 /// that was put is there for at least the next half budget, which is what lets reading go on while the
 /// commit before is still being written.
 pub struct DocumentCache {
-    young: HashMap<Arc<[u8]>, Arc<[u8]>>,
-    old: HashMap<Arc<[u8]>, Arc<[u8]>>,
+    young: HashMap<Arc<[u8]>, Kept>,
+    old: HashMap<Arc<[u8]>, Kept>,
     young_bytes: usize,
     half_budget: usize,
 }
@@ -30,7 +39,7 @@ impl DocumentCache {
     }
 
     /// The document, if it is known here.
-    pub fn get(&mut self, key: &[u8]) -> Option<Arc<[u8]>> {
+    pub fn get(&mut self, key: &[u8]) -> Option<Kept> {
         if let Some(document) = self.young.get(key) {
             return Some(document.clone());
         }
@@ -40,9 +49,9 @@ impl DocumentCache {
     }
 
     /// Keeps a document as the newest.
-    pub fn put(&mut self, key: &[u8], document: Arc<[u8]>) {
-        self.old.remove(key);
-        self.insert(key.into(), document);
+    pub fn put(&mut self, key: Arc<[u8]>, document: Kept) {
+        self.old.remove(&key);
+        self.insert(key, document);
     }
 
     /// Makes room when half the budget is used. Only to be called when everything that was put before the last
@@ -54,12 +63,12 @@ impl DocumentCache {
         }
     }
 
-    fn insert(&mut self, key: Arc<[u8]>, document: Arc<[u8]>) {
-        let cost = key.len() + document.len() + OVERHEAD;
+    fn insert(&mut self, key: Arc<[u8]>, document: Kept) {
+        let cost = key.len() + document.bytes.len() + OVERHEAD;
         let replaced = self
             .young
             .insert(key, document)
-            .map_or(0, |before| before.len() + OVERHEAD);
+            .map_or(0, |before| before.bytes.len() + OVERHEAD);
         self.young_bytes = (self.young_bytes + cost).saturating_sub(replaced);
     }
 }
@@ -70,13 +79,17 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_stays_and_the_rest_is_forgotten() {
+        let document = Kept {
+            number: 0,
+            bytes: Arc::from(&b"1234"[..]),
+        };
         let mut cache = DocumentCache::new(4 * (1 + 4 + OVERHEAD));
         for key in [b"a", b"b"] {
-            cache.put(key, Arc::from(&b"1234"[..]));
+            cache.put(Arc::from(&key[..]), document.clone());
         }
         cache.make_room();
         assert!(cache.get(b"a").is_some());
-        cache.put(b"c", Arc::from(&b"1234"[..]));
+        cache.put(Arc::from(&b"c"[..]), document);
         cache.make_room();
         assert!(cache.get(b"a").is_some() && cache.get(b"c").is_some());
         assert!(cache.get(b"b").is_none());

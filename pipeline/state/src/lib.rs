@@ -14,7 +14,7 @@ mod numbers;
 mod record;
 mod store;
 
-pub use cache::DocumentCache;
+pub use cache::{DocumentCache, Kept};
 pub use codec::{RowDecoder, RowEncoder, key_text, put_varint, take_bytes, take_u64};
 pub use convert::{completes, convert_document};
 pub use document::{
@@ -23,4 +23,4 @@ pub use document::{
 };
 pub use error::StateError;
 pub use record::{Record, write_lost};
-pub use store::{Commit, Entry, FileStore, STATE_FORM, Store};
+pub use store::{Commit, DocumentWrite, Entry, FileStore, STATE_FORM, Store};

@@ -37,21 +37,13 @@ impl Numbers {
     }
 
     pub(crate) fn of(&self, key: &[u8]) -> Result<Option<u64>, StateError> {
-        look_up(&self.fresh, &self.settled, key)
+        let known = self.settled.get(key).map_err(StateError::store)?;
+        if let Some(number) = known {
+            return Ok(Some(number.value()));
+        }
+        let number = self.fresh.get(key).map_err(StateError::store)?;
+        Ok(number.map(|number| number.value()))
     }
-}
-
-fn look_up(
-    fresh: &impl ReadableTable<&'static [u8], u64>,
-    settled: &impl ReadableTable<&'static [u8], u64>,
-    key: &[u8],
-) -> Result<Option<u64>, StateError> {
-    let known = settled.get(key).map_err(StateError::store)?;
-    if let Some(number) = known {
-        return Ok(Some(number.value()));
-    }
-    let number = fresh.get(key).map_err(StateError::store)?;
-    Ok(number.map(|number| number.value()))
 }
 
 /// Where the next move begins. It is not kept over a start of the program: it decides how quick commits are, nothing else.
@@ -78,10 +70,6 @@ impl<'t> NumberWriter<'t> {
             fresh: transaction.open_table(FRESH).map_err(StateError::store)?,
             added: 0,
         })
-    }
-
-    pub(crate) fn of(&self, key: &[u8]) -> Result<Option<u64>, StateError> {
-        look_up(&self.fresh, &self.settled, key)
     }
 
     /// Gives a number to a key that has none.

@@ -30,12 +30,14 @@ impl Known {
     /// Commits the keys that are new, or looks at them and gives the transaction up.
     fn add(&mut self, keys: &[Vec<u8>], commit: bool) {
         let mut model = self.model.clone();
+        let committed = self.database.begin_read().unwrap();
+        let committed = Numbers::open(&committed).unwrap();
         let transaction = self.database.begin_write().unwrap();
         let mut writer = NumberWriter::open(&transaction).unwrap();
         for key in keys {
-            let known = writer.of(key).unwrap();
-            assert_eq!(known, model.get(key).copied());
-            if known.is_none() {
+            let known = committed.of(key).unwrap();
+            assert_eq!(known, self.model.get(key).copied());
+            if !model.contains_key(key) {
                 let number = model.len() as u64;
                 writer.add(key, number).unwrap();
                 model.insert(key.clone(), number);

@@ -1,6 +1,7 @@
 //! Where state lies on disk: a narrow trait, and the embedded store behind it.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use centinel_model::Timestamp;
 use redb::{
@@ -9,6 +10,7 @@ use redb::{
 
 use crate::StateError;
 use crate::access::Access;
+use crate::cache::Kept;
 use crate::document::Wake;
 use crate::numbers::{self, NextMove, NumberWriter, Numbers};
 
@@ -22,11 +24,22 @@ const FIRST_NUMBERED_FORM: u32 = 4;
 /// A key and its value.
 pub type Entry = (Vec<u8>, Vec<u8>);
 
+/// A document to be written in the place of what it was.
+#[derive(Clone, Debug)]
+pub struct DocumentWrite {
+    /// The number under which it is kept: that of the store, or for one that comes the next that is not given yet.
+    pub number: u64,
+    /// Its key.
+    pub key: Arc<[u8]>,
+    /// The whole document.
+    pub bytes: Arc<[u8]>,
+}
+
 /// Everything one micro-batch changes. It is written as a whole or not at all.
 #[derive(Clone, Debug, Default)]
 pub struct Commit {
-    /// Documents by key, replaced whole; quickest when sorted by key.
-    pub documents: Vec<Entry>,
+    /// Documents, replaced whole.
+    pub documents: Vec<DocumentWrite>,
     /// Wakes that are no longer wanted.
     pub wakes_removed: Vec<(Wake, Vec<u8>)>,
     /// Wakes that are wanted now; removed ones go first.
@@ -44,7 +57,9 @@ pub struct Commit {
 /// A durable store of documents and what is committed with them.
 pub trait Store: Send + Sync {
     /// The documents with these keys, `None` where there is none; quickest when sorted by key.
-    fn documents(&self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StateError>;
+    fn documents(&self, keys: &[&[u8]]) -> Result<Vec<Option<Kept>>, StateError>;
+    /// The number of the first document that comes after those that are there. Who commits gives them one by one.
+    fn next_number(&self) -> Result<u64, StateError>;
     /// Up to `limit` documents in the order of their places, after the given place.
     fn documents_after(&self, place: Option<&[u8]>, limit: usize)
     -> Result<Vec<Entry>, StateError>;
@@ -217,7 +232,8 @@ impl FileStore {
             let mut writer = DocumentWriter::open(&transaction)?;
             for entry in by_key.iter().map_err(StateError::store)? {
                 let (key, document) = entry.map_err(StateError::store)?;
-                let number = writer.number(key.value())?;
+                let number = writer.next;
+                writer.give(number, key.value())?;
                 writer.put(number, key.value(), document.value())?;
             }
             let mut facts = transaction.open_table(FACTS).map_err(StateError::store)?;
@@ -246,8 +262,7 @@ impl<'t> DocumentWriter<'t> {
             .open_table(DOCUMENTS)
             .map_err(StateError::store)?;
         let numbers = NumberWriter::open(transaction)?;
-        let last = documents.last().map_err(StateError::store)?;
-        let next = last.map_or(0, |(number, _)| number.value() + 1);
+        let next = next_number(&documents)?;
         Ok(DocumentWriter {
             documents,
             numbers,
@@ -255,15 +270,40 @@ impl<'t> DocumentWriter<'t> {
         })
     }
 
-    /// The number of the document with this key: a new one for one that comes.
-    fn number(&mut self, key: &[u8]) -> Result<u64, StateError> {
-        if let Some(number) = self.numbers.of(key)? {
-            return Ok(number);
+    /// Writes documents in the order of their numbers: neighbours share pages.
+    fn write(&mut self, documents: &[DocumentWrite]) -> Result<(), StateError> {
+        let mut documents: Vec<&DocumentWrite> = documents.iter().collect();
+        // Stable: of one that is given twice the later counts.
+        documents.sort_by_key(|document| document.number);
+        let known = documents.partition_point(|document| document.number < self.next);
+        let mut new = documents[known..].to_vec();
+        new.dedup_by_key(|document| document.number);
+        let numbers = self.next..;
+        if let Some((document, number)) = new
+            .iter()
+            .zip(numbers)
+            .find(|(document, number)| document.number != *number)
+        {
+            return Err(StateError::Store(format!(
+                "a document is to have number {}, and the next is {number}",
+                document.number
+            )));
         }
-        let number = self.next;
+        new.sort_unstable_by(|left, right| left.key.cmp(&right.key));
+        for document in new {
+            self.give(document.number, &document.key)?;
+        }
+        for document in documents {
+            self.put(document.number, &document.key, &document.bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the next number to the document with this key, which has none.
+    fn give(&mut self, number: u64, key: &[u8]) -> Result<(), StateError> {
         self.numbers.add(key, number)?;
         self.next += 1;
-        Ok(number)
+        Ok(())
     }
 
     fn put(&mut self, number: u64, key: &[u8], document: &[u8]) -> Result<(), StateError> {
@@ -280,6 +320,11 @@ impl<'t> DocumentWriter<'t> {
         rest[key.len()..].copy_from_slice(document);
         Ok(())
     }
+}
+
+fn next_number(documents: &impl ReadableTable<u64, &'static [u8]>) -> Result<u64, StateError> {
+    let last = documents.last().map_err(StateError::store)?;
+    Ok(last.map_or(0, |(number, _)| number.value() + 1))
 }
 
 fn wake_key(wake: &Wake, document: &[u8]) -> Vec<u8> {
@@ -305,7 +350,7 @@ fn read_wake_key(key: &[u8]) -> Result<(Wake, Vec<u8>), StateError> {
 }
 
 impl Store for FileStore {
-    fn documents(&self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StateError> {
+    fn documents(&self, keys: &[&[u8]]) -> Result<Vec<Option<Kept>>, StateError> {
         let transaction = self.database.begin_read()?;
         let numbers = Numbers::open(&transaction)?;
         let documents = transaction
@@ -320,9 +365,18 @@ impl Store for FileStore {
                 let value =
                     value.ok_or_else(|| StateError::corrupt("a document has only a number"))?;
                 let (_, document) = split(value.value())?;
-                Ok(Some(document.to_vec()))
+                let bytes = Arc::from(document);
+                Ok(Some(Kept { number, bytes }))
             })
             .collect()
+    }
+
+    fn next_number(&self) -> Result<u64, StateError> {
+        let transaction = self.database.begin_read()?;
+        let documents = transaction
+            .open_table(DOCUMENTS)
+            .map_err(StateError::store)?;
+        next_number(&documents)
     }
 
     fn documents_after(
@@ -455,14 +509,7 @@ impl Store for FileStore {
         let transaction = self.database.begin_write()?;
         {
             let mut writer = DocumentWriter::open(&transaction)?;
-            let numbered = commit.documents.iter();
-            let numbered = numbered.map(|entry| Ok((writer.number(&entry.0)?, entry)));
-            let mut numbered: Vec<(u64, &Entry)> = numbered.collect::<Result<_, StateError>>()?;
-            // Stable: of one key given twice the later counts.
-            numbered.sort_by_key(|(number, _)| *number);
-            for (number, (key, document)) in numbered {
-                writer.put(number, key, document)?;
-            }
+            writer.write(&commit.documents)?;
             writer.numbers.settle(&self.next_move)?;
             let mut wakes = transaction.open_table(WAKES).map_err(StateError::store)?;
             for (wake, document) in &commit.wakes_removed {

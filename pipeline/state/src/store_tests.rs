@@ -9,6 +9,19 @@ fn wake(sources: u64, at: i64) -> Wake {
     }
 }
 
+fn write(number: u64, key: &str, document: &str) -> DocumentWrite {
+    DocumentWrite {
+        number,
+        key: Arc::from(key.as_bytes()),
+        bytes: Arc::from(document.as_bytes()),
+    }
+}
+
+fn kept(number: u64, document: &str) -> Option<Kept> {
+    let bytes = Arc::from(document.as_bytes());
+    Some(Kept { number, bytes })
+}
+
 #[test]
 fn what_is_no_state_is_refused_with_a_remedy() {
     let folder = tempfile::tempdir().unwrap();
@@ -35,7 +48,7 @@ fn looking_at_a_state_changes_nothing_of_it() {
     assert!(matches!(refused, StateError::Store(_)), "{refused}");
     let store = FileStore::open(folder.path(), 1 << 20).unwrap();
     let written = Commit {
-        documents: vec![(b"a".to_vec(), b"1".to_vec())],
+        documents: vec![write(0, "a", "1")],
         ..Commit::default()
     };
     store.commit(&written).unwrap();
@@ -51,7 +64,7 @@ fn looking_at_a_state_changes_nothing_of_it() {
     let first = FileStore::open_read_only(folder.path(), 1 << 20).unwrap();
     let second = FileStore::open_read_only(folder.path(), 1 << 20).unwrap();
     for store in [&first, &second] {
-        assert_eq!(store.documents(&[b"a"]).unwrap(), [Some(b"1".to_vec())]);
+        assert_eq!(store.documents(&[b"a"]).unwrap(), [kept(0, "1")]);
         assert!(store.commit(&written).is_err());
     }
     let refused = FileStore::open(folder.path(), 1 << 20).err().unwrap();
@@ -83,10 +96,7 @@ fn what_one_commit_wrote_is_there_after_opening_again() {
     let store = FileStore::open(folder.path(), 1 << 20).unwrap();
     store
         .commit(&Commit {
-            documents: vec![
-                (b"a".to_vec(), b"1".to_vec()),
-                (b"b".to_vec(), b"2".to_vec()),
-            ],
+            documents: vec![write(1, "b", "2"), write(0, "a", "1")],
             wakes_added: vec![(wake(1, 10), b"a".to_vec()), (wake(3, 5), b"b".to_vec())],
             facts: vec![("positions".into(), b"{}".to_vec())],
             outbox: vec![(1, b"m1".to_vec()), (2, b"m2".to_vec())],
@@ -104,7 +114,8 @@ fn what_one_commit_wrote_is_there_after_opening_again() {
     drop(store);
     let store = FileStore::open(folder.path(), 1 << 20).unwrap();
     let found = store.documents(&[b"a", b"b", b"c"]).unwrap();
-    assert_eq!(found, [Some(b"1".to_vec()), Some(b"2".to_vec()), None]);
+    assert_eq!(found, [kept(0, "1"), kept(1, "2"), None]);
+    assert_eq!(store.next_number().unwrap(), 2);
     assert_eq!(
         store
             .documents_after(Some(&store.place_of(b"a").unwrap()), 9)
@@ -145,13 +156,17 @@ fn documents_of_before_numbers_are_there_and_a_pass_over_them_goes_on() {
         let all = [entry("ea", "1"), entry("eb", "2"), entry("ec", "3")];
         assert_eq!(store.documents_after(None, 9).unwrap(), all);
         assert_eq!(store.documents_after(Some(b"ea"), 9).unwrap(), all[1..]);
-        assert_eq!(store.documents(&[b"eb"]).unwrap(), [Some(b"2".to_vec())]);
+        assert_eq!(store.documents(&[b"eb"]).unwrap(), [kept(1, "2")]);
         assert_eq!(store.count().unwrap(), 3);
     }
     let store = FileStore::open(folder.path(), 1 << 20).unwrap();
     store
         .commit(&Commit {
-            documents: vec![entry("e0", "0"), entry("eb", "22"), entry("eb", "23")],
+            documents: vec![
+                write(3, "e0", "0"),
+                write(1, "eb", "22"),
+                write(1, "eb", "23"),
+            ],
             ..Commit::default()
         })
         .unwrap();
@@ -160,6 +175,29 @@ fn documents_of_before_numbers_are_there_and_a_pass_over_them_goes_on() {
         found,
         [entry("eb", "23"), entry("ec", "3"), entry("e0", "0")]
     );
+}
+
+#[test]
+fn numbers_are_given_without_a_gap() {
+    let store = FileStore::in_memory(1 << 20).unwrap();
+    let commit = |documents: Vec<DocumentWrite>| {
+        store.commit(&Commit {
+            documents,
+            ..Commit::default()
+        })
+    };
+    commit(vec![write(0, "b", "1"), write(1, "a", "2")]).unwrap();
+    let refused = commit(vec![write(2, "c", "3"), write(4, "d", "4")]).unwrap_err();
+    assert!(refused.to_string().contains("the next is 3"), "{refused}");
+    assert_eq!(store.next_number().unwrap(), 2);
+    commit(vec![
+        write(2, "c", "3"),
+        write(0, "b", "5"),
+        write(2, "c", "4"),
+    ])
+    .unwrap();
+    let found = store.documents(&[b"a", b"b", b"c", b"d"]).unwrap();
+    assert_eq!(found, [kept(1, "2"), kept(0, "5"), kept(2, "4"), None]);
 }
 
 #[test]

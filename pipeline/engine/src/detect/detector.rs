@@ -8,7 +8,7 @@ use centinel_model::{
     EntityId, HoleReason, HorizonOf, MicroBatch, Positions, SourceId, TableChanges, TableId,
     Timestamp,
 };
-use centinel_state::{Commit, DocumentCache, Record, Store, Wake, write_document};
+use centinel_state::{Commit, Store, Wake};
 use hashbrown::HashSet;
 
 use super::doubts::Doubts;
@@ -21,6 +21,7 @@ use super::horizon::{Horizons, Joined};
 use super::keys::Documents;
 use super::limits::DetectorLimits;
 use super::links::LinkReader;
+use super::memory::Memory;
 use super::open::Open;
 use super::plans::{PLANS_FACT, Plans};
 use super::quarantine::Quarantine;
@@ -41,15 +42,6 @@ pub struct Prepared {
     pub more_due: bool,
     /// Whether documents are still to be looked at again because rules have changed.
     pub more_to_look_at: bool,
-}
-
-/// A document as it is to be stored.
-pub(super) struct Written<'a> {
-    pub verdicts: &'a [u8],
-    pub wakes: &'a [Wake],
-    pub records: &'a [Record<'a>],
-    /// The newest commit time of records that were forgotten.
-    pub forgotten: Option<Timestamp>,
 }
 
 /// Counters since the start of the process.
@@ -76,7 +68,7 @@ pub struct Detector {
     pub(super) links: LinkReader,
     pub(super) groups: Vec<EntityGroup>,
     pub(super) register: RuleRegister,
-    cache: DocumentCache,
+    pub(super) memory: Memory,
     /// By source id.
     pub(super) progress: Vec<Timestamp>,
     /// Whether all inputs have ended: every clock stands at the end.
@@ -134,8 +126,6 @@ const NEXT_MESSAGE_FACT: &str = "next_message";
 pub(super) const RULES_FACT: &str = "rules";
 const OPEN_FACT: &str = "open";
 const UNREACHED_FACT: &str = "unreached";
-/// About what a record takes in a document.
-const RECORD_BYTES: usize = 160;
 /// Bits of a set of tables.
 const MOST_TABLES: usize = 128;
 /// Documents looked at again in one go when rules have changed.
@@ -201,7 +191,7 @@ impl Detector {
             links: LinkReader::new(&catalog),
             groups,
             register,
-            cache: DocumentCache::new(limits.cache_bytes),
+            memory: Memory::over(store.as_ref(), limits.cache_bytes)?,
             progress: catalog.sources.iter().map(by_source).collect(),
             ended: false,
             positions,
@@ -382,30 +372,7 @@ impl Detector {
         self.added_wakes.pop_front();
         let judged = self.judging.pop_front().unwrap_or(Timestamp::MIN);
         self.judged_up_to = self.judged_up_to.max(judged);
-        self.cache.make_room();
-    }
-
-    fn load(&mut self, documents: &Documents, loaded: &mut Loaded) -> Result<(), EngineError> {
-        let mut missing: Vec<u32> = Vec::new();
-        for number in loaded.len() as u32..documents.len() as u32 {
-            let known = self.cache.get(documents.key(number));
-            if known.is_none() {
-                missing.push(number);
-            }
-            loaded.push(known);
-        }
-        missing.sort_unstable_by(|left, right| documents.key(*left).cmp(documents.key(*right)));
-        let keys: Vec<&[u8]> = missing
-            .iter()
-            .map(|number| documents.key(*number))
-            .collect();
-        for (number, found) in missing.iter().zip(self.store.documents(&keys)?) {
-            let found = found
-                .map(|found| self.shapes.as_of_now(found))
-                .transpose()?;
-            loaded.set(*number, found.map(Arc::from));
-        }
-        Ok(())
+        self.memory.committed();
     }
 
     /// The documents whose time has come, and those to be looked at because rules have changed.
@@ -476,33 +443,6 @@ impl Detector {
         &self.store
     }
 
-    /// Puts a document and what changes among its wakes into the commit.
-    pub(super) fn write(
-        &mut self,
-        key: &[u8],
-        written: &Written<'_>,
-        old_wakes: &[Wake],
-        commit: &mut Commit,
-    ) {
-        let Written {
-            verdicts,
-            wakes,
-            records,
-            forgotten,
-        } = *written;
-        for wake in old_wakes.iter().filter(|wake| !wakes.contains(wake)) {
-            commit.wakes_removed.push((*wake, key.to_vec()));
-        }
-        for wake in wakes.iter().filter(|wake| !old_wakes.contains(wake)) {
-            commit.wakes_added.push((*wake, key.to_vec()));
-        }
-        let mut bytes = Vec::with_capacity(64 + verdicts.len() + records.len() * RECORD_BYTES);
-        let shape = self.shapes.number();
-        write_document(shape, forgotten, verdicts, wakes, records, &mut bytes);
-        self.cache.put(key, Arc::from(bytes.as_slice()));
-        commit.documents.push((key.to_vec(), bytes));
-    }
-
     fn judge_and_write(
         &mut self,
         works: &[Vec<Work<'_>>],
@@ -523,9 +463,6 @@ impl Detector {
         self.removed_wakes
             .push_back(commit.wakes_removed.iter().cloned().collect());
         self.added_wakes.push_back(commit.wakes_added.clone());
-        commit
-            .documents
-            .sort_unstable_by(|left, right| left.0.cmp(&right.0));
         self.counters.messages += commit.outbox.len() as u64;
         self.counters.documents += commit.documents.len() as u64;
         self.counters.wakes += (commit.wakes_added.len() + commit.wakes_removed.len()) as u64;

@@ -27,6 +27,8 @@ const QUESTIONS_AGAIN: u32 = 256;
 pub struct Work<'b> {
     /// Number of the document.
     pub document: u32,
+    /// Its number in the store; none for one that comes.
+    pub stored_as: Option<u64>,
     /// All records, those that arrived included.
     pub records: Vec<Record<'b>>,
     /// The cases as stored.

@@ -7,6 +7,8 @@
 //!
 //! Documents are looked through in the order of their keys, some with each micro-batch.
 
+use std::sync::Arc;
+
 use arrow::array::{Array, AsArray};
 use centinel_catalog::{Catalog, Table};
 use centinel_model::{Duration, Timestamp};
@@ -15,9 +17,10 @@ use centinel_verdict::{CaseState, read_cases};
 use hashbrown::HashSet;
 use serde::{Deserialize, Serialize};
 
-use super::detector::{Detector, Written};
+use super::detector::Detector;
 use super::gather::Together;
 use super::keys::{DocumentKind, Documents};
+use super::memory::Written;
 use crate::EngineError;
 
 /// The fact that holds [`Forgetting`], in JSON.
@@ -115,7 +118,7 @@ impl Detector {
     /// Forgets an entity that is at rest and that nothing else happens to in this micro-batch.
     pub(super) fn forget(
         &mut self,
-        key: &[u8],
+        key: &Arc<[u8]>,
         together: &Together<'_>,
         commit: &mut Commit,
     ) -> Result<bool, EngineError> {
@@ -134,12 +137,14 @@ impl Detector {
             return Ok(false);
         }
         let marker = Written {
+            key,
+            stored_as: together.stored_as,
             verdicts: together.verdicts,
             wakes: &[],
             records: &[],
             forgotten: Some(newest),
         };
-        self.write(key, &marker, &[], commit);
+        self.write(&marker, &[], commit);
         self.forgetting.count += 1;
         Ok(true)
     }

@@ -3,21 +3,22 @@
 use std::sync::Arc;
 
 use centinel_model::{EntityId, Timestamp};
-use centinel_state::{Commit, Merged, Record, StoredDocument, Wake, merge, trim_history};
+use centinel_state::{Commit, Kept, Merged, Record, StoredDocument, Wake, merge, trim_history};
 use hashbrown::{HashMap, HashSet};
 
-use super::detector::{Detector, Written};
+use super::detector::Detector;
 use super::drift::keep_together;
 use super::entities::Work;
 use super::keys::{DocumentKind, Documents};
 use super::links::{Move, ResolvedLink, resolve};
+use super::memory::Written;
 use super::overlap::give_way;
 use super::routing::{Routed, TargetChange};
 use crate::EngineError;
 
 /// Documents as stored, by number.
 #[derive(Default)]
-pub(super) struct Loaded(Vec<Option<Arc<[u8]>>>);
+pub(super) struct Loaded(Vec<Option<Kept>>);
 
 /// What one micro-batch brings.
 pub(super) struct Arrived<'b> {
@@ -36,6 +37,8 @@ pub(super) struct Arrived<'b> {
 /// One document's records, together.
 pub(super) struct Together<'b> {
     number: u32,
+    /// Its number in the store; none for one that comes.
+    pub stored_as: Option<u64>,
     pub records: Vec<Record<'b>>,
     pub verdicts: &'b [u8],
     pub wakes: Vec<Wake>,
@@ -60,15 +63,25 @@ impl Loaded {
         self.0.len()
     }
 
-    pub fn push(&mut self, document: Option<Arc<[u8]>>) {
+    pub fn push(&mut self, document: Option<Kept>) {
         self.0.push(document);
     }
 
-    pub fn set(&mut self, number: u32, document: Option<Arc<[u8]>>) {
+    pub fn set(&mut self, number: u32, document: Option<Kept>) {
         self.0[number as usize] = document;
     }
 
-    pub fn get(&self, number: u32) -> Option<&Arc<[u8]>> {
+    /// The document's bytes.
+    pub fn get(&self, number: u32) -> Option<&[u8]> {
+        Some(&self.kept(number)?.bytes)
+    }
+
+    /// The document's number in the store.
+    pub fn stored_as(&self, number: u32) -> Option<u64> {
+        Some(self.kept(number)?.number)
+    }
+
+    fn kept(&self, number: u32) -> Option<&Kept> {
         self.0.get(number as usize)?.as_ref()
     }
 }
@@ -192,6 +205,7 @@ impl Detector {
                     trim_history(&mut records, self.limits.history_per_row);
                     Together {
                         number: index as u32,
+                        stored_as: arrived.loaded.stored_as(index as u32),
                         records,
                         verdicts: stored.verdicts,
                         wakes: stored.wakes,
@@ -218,6 +232,7 @@ impl Detector {
         let work = Work {
             suspended: suspended.unwrap_or_default(),
             document: together.number,
+            stored_as: together.stored_as,
             records: together.records,
             verdicts: together.verdicts,
             wakes: together.wakes,
@@ -246,7 +261,7 @@ impl Detector {
 
     fn take_link(
         &mut self,
-        key: &[u8],
+        key: &Arc<[u8]>,
         together: Together<'_>,
         arrived: &Arrived<'_>,
         commit: &mut Commit,
@@ -263,12 +278,14 @@ impl Detector {
         if changed {
             let known = target.write();
             let written = Written {
+                key,
+                stored_as: together.stored_as,
                 verdicts: &known,
                 wakes: &wakes,
                 records: &together.records,
                 forgotten: None,
             };
-            self.write(key, &written, &together.wakes, commit);
+            self.write(&written, &together.wakes, commit);
         }
         Ok(())
     }

@@ -102,7 +102,7 @@ impl HistoryReader {
         let Some(document) = found.into_iter().next().flatten() else {
             return Ok(None);
         };
-        let document = self.shapes.as_of_now(document)?;
+        let document = self.shapes.as_of_now(document.bytes)?;
         let stored = StoredDocument::read(&document)?;
         let cases = read_cases(stored.verdicts).map_err(damaged)?;
         let rules = self.rules_now(&asked, &cases, &register, &place)?;
@@ -147,7 +147,7 @@ impl HistoryReader {
         let Some(document) = found.into_iter().next().flatten() else {
             return Ok(Vec::new());
         };
-        let document = self.shapes.as_of_now(document)?;
+        let document = self.shapes.as_of_now(document.bytes)?;
         let mut stored = StoredDocument::read(&document)?;
         stored
             .records

@@ -1,5 +1,7 @@
 //! What the rules say of the works → verdicts, messages, documents to write.
 
+use std::sync::Arc;
+
 use centinel_model::{
     Amount, CheckpointAnswer, Finding, SUSPICION_SCHEMA, TableId, Timestamp, Verdict,
 };
@@ -7,11 +9,12 @@ use centinel_state::{Commit, Wake, newest_commit};
 use centinel_verdict::{Case, Observation, Question, Transition, judge, read_cases, write_cases};
 
 use super::checkpoint::answer;
-use super::detector::{Detector, Written};
+use super::detector::Detector;
 use super::doubts::Life;
 use super::entities::{Answer, Answers, EntityGroup, Judged, Work};
 use super::horizon::{lives_since, why_beyond};
 use super::keys::{DocumentKind, Documents};
+use super::memory::Written;
 use super::messages::line_of;
 use super::open::open;
 use super::stages::Stopwatch;
@@ -91,7 +94,7 @@ impl Judging<'_> {
         detector: &mut Detector,
         index: u32,
         work: &Work<'_>,
-        key: &[u8],
+        key: &Arc<[u8]>,
         commit: &mut Commit,
     ) -> Result<(), EngineError> {
         let mut cases = read_cases(work.verdicts).map_err(damaged)?;
@@ -111,12 +114,14 @@ impl Judging<'_> {
         if work.changed || cases != before || wakes != work.wakes {
             let verdicts = write_cases(&cases).map_err(damaged)?;
             let written = Written {
+                key,
+                stored_as: work.stored_as,
                 verdicts: &verdicts,
                 wakes: &wakes,
                 records: &work.records,
                 forgotten: work.forgotten,
             };
-            detector.write(key, &written, &work.wakes, commit);
+            detector.write(&written, &work.wakes, commit);
         }
         Ok(())
     }

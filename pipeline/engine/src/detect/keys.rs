@@ -1,7 +1,10 @@
 //! Keys of documents: one letter for the kind, then the entity or the link, then the key's text.
 
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
 use centinel_model::{EntityId, TableId};
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 /// What a document is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +62,10 @@ pub fn document_key(kind: DocumentKind, text: &str) -> Vec<u8> {
 /// The documents of one micro-batch, numbered as they appear.
 #[derive(Default)]
 pub struct Documents {
-    numbers: HashMap<Vec<u8>, u32>,
-    keys: Vec<Vec<u8>>,
+    /// With the hashes of their keys.
+    numbers: HashTable<(u64, u32)>,
+    hashing: DefaultHashBuilder,
+    keys: Vec<Arc<[u8]>>,
     scratch: Vec<u8>,
 }
 
@@ -78,17 +83,21 @@ impl Documents {
 
     /// The number of the document with this key.
     pub fn number_of_key(&mut self, key: &[u8]) -> u32 {
-        if let Some(number) = self.numbers.get(key) {
+        let hash = self.hashing.hash_one(key);
+        let keys = &self.keys;
+        let is_it = |(_, number): &(u64, u32)| *keys[*number as usize] == *key;
+        if let Some((_, number)) = self.numbers.find(hash, is_it) {
             return *number;
         }
         let number = self.keys.len() as u32;
-        self.numbers.insert(key.to_vec(), number);
-        self.keys.push(key.to_vec());
+        self.numbers
+            .insert_unique(hash, (hash, number), |(hash, _)| *hash);
+        self.keys.push(Arc::from(key));
         number
     }
 
     /// The key of a document.
-    pub fn key(&self, number: u32) -> &[u8] {
+    pub fn key(&self, number: u32) -> &Arc<[u8]> {
         &self.keys[number as usize]
     }
 

@@ -129,7 +129,7 @@ pub struct ResolvedLink {
 /// document as stored.
 pub fn resolve(
     link: u32,
-    stored: Option<&Arc<[u8]>>,
+    stored: Option<&[u8]>,
     changes: &[&TargetChange],
     documents: &mut Documents,
     moves: &mut Vec<Move>,

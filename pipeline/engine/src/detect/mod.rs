@@ -60,6 +60,7 @@ mod keys;
 mod limits;
 mod links;
 mod look;
+mod memory;
 mod messages;
 mod numbers;
 mod open;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use centinel_catalog::Shape;
 use centinel_model::{EntityId, TableId, Timestamp};
-use centinel_state::{Commit, Entry, StateError, Store, Wake};
+use centinel_state::{Commit, DocumentWrite, Entry, Kept, StateError, Store, Wake};
 
 use super::keys::{DocumentKind, document_key};
 use crate::EngineError;
@@ -151,11 +151,13 @@ impl Renumbered {
             .try_fold(0, |set, own| Some(set | 1 << own?))
     }
 
-    fn entries(&self, entries: &[Entry]) -> Result<Vec<Entry>, StateError> {
-        let entries = entries.iter();
-        entries
-            .map(|(key, value)| Ok((self.stored_key(key)?, value.clone())))
-            .collect()
+    fn writes(&self, documents: &[DocumentWrite]) -> Result<Vec<DocumentWrite>, StateError> {
+        let stored = |document: &DocumentWrite| {
+            let key = Arc::from(self.stored_key(&document.key)?);
+            let document = document.clone();
+            Ok(DocumentWrite { key, ..document })
+        };
+        documents.iter().map(stored).collect()
     }
 
     fn wakes(&self, wakes: &[(Wake, Vec<u8>)]) -> Result<Vec<(Wake, Vec<u8>)>, StateError> {
@@ -168,11 +170,15 @@ impl Renumbered {
 }
 
 impl Store for Renumbered {
-    fn documents(&self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StateError> {
+    fn documents(&self, keys: &[&[u8]]) -> Result<Vec<Option<Kept>>, StateError> {
         let keys = keys.iter().map(|key| self.stored_key(key));
         let keys: Vec<Vec<u8>> = keys.collect::<Result<_, _>>()?;
         let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
         self.store.documents(&keys)
+    }
+
+    fn next_number(&self) -> Result<u64, StateError> {
+        self.store.next_number()
     }
 
     fn documents_after(
@@ -226,10 +232,8 @@ impl Store for Renumbered {
     }
 
     fn commit(&self, commit: &Commit) -> Result<(), StateError> {
-        let mut documents = self.entries(&commit.documents)?;
-        documents.sort_unstable_by(|left, right| left.0.cmp(&right.0));
         self.store.commit(&Commit {
-            documents,
+            documents: self.writes(&commit.documents)?,
             wakes_removed: self.wakes(&commit.wakes_removed)?,
             wakes_added: self.wakes(&commit.wakes_added)?,
             facts: commit.facts.clone(),

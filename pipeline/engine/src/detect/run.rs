@@ -29,6 +29,10 @@ use crate::EngineError;
 const IDLE: Duration = Duration::from_millis(5);
 /// Micro-batches between reader and detector.
 const READ_AHEAD: usize = 2;
+/// By how much less the other threads ask for the processor than the detector's, which has the most to do: begun at
+/// once and served alike on few cores, it would be left to end alone while they wait for it.
+const READING_GIVES_WAY: i32 = 5;
+const COMMITTING_GIVES_WAY: i32 = 2;
 
 /// What a run is to do.
 #[derive(Clone, Debug)]
@@ -204,9 +208,15 @@ pub fn run_on(
         let named = |name: &str| std::thread::Builder::new().name(name.into());
         let failed = |error: std::io::Error| EngineError::Input(error.to_string());
         let stop_reading = &stop_reading;
-        let reading = move || read(snapshot, reader, &send_batch, now, stop_reading);
+        let reading = move || {
+            give_way(READING_GIVES_WAY);
+            read(snapshot, reader, &send_batch, now, stop_reading);
+        };
         named("read").spawn_scoped(scope, reading).map_err(failed)?;
-        let committing = move || commit_all(store.as_ref(), outlet, &commits, &send_told, at_step);
+        let committing = move || {
+            give_way(COMMITTING_GIVES_WAY);
+            commit_all(store.as_ref(), outlet, &commits, &send_told, at_step);
+        };
         named("commit")
             .spawn_scoped(scope, committing)
             .map_err(failed)?;
@@ -235,6 +245,11 @@ pub fn run_on(
             archive: loop_.archive.as_ref().map(Archive::status),
         })
     })
+}
+
+/// Lowers the priority of this thread. Where the system does not let it, all are served alike.
+fn give_way(by: i32) {
+    let _ = rustix::process::nice(by);
 }
 
 /// Says at its end that the run is over.

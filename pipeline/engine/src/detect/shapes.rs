@@ -120,14 +120,16 @@ impl Shapes {
     }
 
     /// A stored document as of now.
-    pub fn as_of_now(&self, document: Vec<u8>) -> Result<Vec<u8>, EngineError> {
-        let shape = shape_of(&document)?;
+    pub fn as_of_now<B: AsRef<[u8]> + From<Vec<u8>>>(&self, document: B) -> Result<B, EngineError> {
+        let shape = shape_of(document.as_ref())?;
         if shape == self.number() {
             return Ok(document);
         }
         Ok(match self.conversion(shape)? {
             None => document,
-            Some(conversion) => convert_document(&document, conversion, self.number())?,
+            Some(conversion) => {
+                convert_document(document.as_ref(), conversion, self.number())?.into()
+            }
         })
     }
 
