@@ -1,6 +1,7 @@
 //! What the tests that cross crates share: a simulated history, detection over it, and what must come of it.
 #![allow(clippy::panic, reason = "its only users are tests")]
 
+pub mod failing;
 pub mod measure;
 pub mod platform;
 
@@ -292,6 +293,8 @@ pub struct Detection {
     pub bootstrap: Option<BootstrapOptions>,
     /// Whether entities that are at rest leave state.
     pub forget: bool,
+    /// Bytes of documents kept in memory; with none, a document goes as soon as it may.
+    pub cache_bytes: usize,
 }
 
 impl Detection {
@@ -305,6 +308,7 @@ impl Detection {
             archive: None,
             bootstrap: None,
             forget: false,
+            cache_bytes: DetectorLimits::default().cache_bytes,
         }
     }
 
@@ -344,6 +348,7 @@ impl Detection {
             Arc::clone(&store),
             DetectorLimits {
                 forget: self.forget,
+                cache_bytes: self.cache_bytes,
                 ..DetectorLimits::default()
             },
         )

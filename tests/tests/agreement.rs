@@ -190,6 +190,7 @@ fn however_the_log_is_cut() {
         write_log(&log, &history.records);
         let detection = Detection {
             batch_rows,
+            cache_bytes: 0,
             ..Detection::over(&log, folder.path())
         };
         let what = format!("{batch_rows} rows in a micro-batch");

@@ -91,6 +91,7 @@ fn what_is_found_does_not_depend_on_forgetting() {
         let detected = Detection {
             forget: true,
             batch_rows: 100,
+            cache_bytes: 0,
             ..Detection::over(&log, folder.path())
         }
         .run(&catalog, &rules);

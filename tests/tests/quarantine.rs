@@ -14,7 +14,8 @@ use centinel_engine::detect::{
 };
 use centinel_model::{Duration, HoleReason, Timestamp, Verdict};
 use centinel_outlet::{LineFile, Outlet};
-use centinel_state::{Commit, Entry, FileStore, Kept, StateError, Store, Wake};
+use centinel_state::{FileStore, Store};
+use centinel_tests::failing::FailingStore;
 use centinel_tests::{
     Detected, Detection, Found, History, absolute, log_file, rules, schemas, seeds, write_log,
 };
@@ -344,52 +345,43 @@ fn records_that_are_accepted_are_as_if_they_had_never_been() {
     }
 }
 
-/// A store that cannot commit, as one whose process is killed at that moment.
-struct Dying(Arc<dyn Store>);
+/// What failed half way is in no later commit: neither that a record is settled nor the numbers that it took.
+#[test]
+fn after_a_settlement_that_failed_nothing_of_it_is_durable() {
+    let (catalog, mended) = (schemas(), mended());
+    let history = history(600);
+    let mut lines = lines_of(&history);
+    let clean = Desk::new(&lines).detect(&catalog);
+    let places = break_some(&mut lines, 600, 40, &[Mistake::UnknownColumn]);
+    let desk = Desk::new(&lines);
+    desk.detect(&catalog);
+    for number in 1..=places.len() as u64 {
+        let failing = FailingStore::over(desk.store());
+        let limits = DetectorLimits::default();
+        let store: Arc<dyn Store> = failing.clone();
+        let mut detector =
+            Detector::new(Arc::clone(&mended), &rules(&mended), store, limits).unwrap();
+        let mut settle = |number| {
+            let settle = asked(SettledTo::Redriven, &[number]);
+            settle_at_rest(&mut detector, &[], None, &settle, NOW)
+        };
+        if number < places.len() as u64 {
+            settle(number).unwrap_err();
+            failing.works_again();
+            let refused = settle(number + 1).unwrap_err();
+            assert!(refused.to_string().contains("anew"), "{refused}");
+            assert_eq!(settled_holes(failing.as_ref()), number - 1);
+        }
+        drop(detector);
+        failing.works_again();
+        settle_in(failing, &mended, SettledTo::Redriven, &[number]).unwrap();
+    }
+    assert_eq!(open(&desk.detect(&mended)), open(&clean));
+}
 
-impl Store for Dying {
-    fn documents(&self, keys: &[&[u8]]) -> Result<Vec<Option<Kept>>, StateError> {
-        self.0.documents(keys)
-    }
-    fn next_number(&self) -> Result<u64, StateError> {
-        self.0.next_number()
-    }
-    fn documents_after(
-        &self,
-        place: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Vec<Entry>, StateError> {
-        self.0.documents_after(place, limit)
-    }
-    fn place_of(&self, key: &[u8]) -> Result<Vec<u8>, StateError> {
-        self.0.place_of(key)
-    }
-    fn count(&self) -> Result<u64, StateError> {
-        self.0.count()
-    }
-    fn due(
-        &self,
-        sources: u64,
-        until: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<(Wake, Vec<u8>)>, StateError> {
-        self.0.due(sources, until, limit)
-    }
-    fn wake_sets(&self) -> Result<Vec<u64>, StateError> {
-        self.0.wake_sets()
-    }
-    fn fact(&self, name: &str) -> Result<Option<Vec<u8>>, StateError> {
-        self.0.fact(name)
-    }
-    fn undelivered(&self) -> Result<Vec<(u64, Vec<u8>)>, StateError> {
-        self.0.undelivered()
-    }
-    fn holes(&self, first: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>, StateError> {
-        self.0.holes(first, limit)
-    }
-    fn commit(&self, _: &Commit) -> Result<(), StateError> {
-        Err(StateError::Store("killed".into()))
-    }
+fn settled_holes(store: &dyn Store) -> u64 {
+    let holes = quarantine(store, None, 1_000).unwrap();
+    holes.iter().filter(|hole| hole.settled.is_some()).count() as u64
 }
 
 #[test]
@@ -402,8 +394,8 @@ fn a_crash_settles_all_of_it_or_nothing() {
     let desk = Desk::new(&lines);
     let doubted = desk.detect(&catalog);
     let numbers: Vec<u64> = (1..=places.len() as u64).collect();
-    let dying = Arc::new(Dying(desk.store()));
-    let refused = settle_in(dying, &mended, SettledTo::Redriven, &numbers).unwrap_err();
+    let failing = FailingStore::over(desk.store());
+    let refused = settle_in(failing, &mended, SettledTo::Redriven, &numbers).unwrap_err();
     assert!(refused.to_string().contains("killed"), "{refused}");
     assert!(desk.holes().iter().all(|hole| hole.settled.is_none()));
     let detected = desk.detect(&catalog);

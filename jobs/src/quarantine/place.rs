@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use centinel_engine::detect::{
-    Detector, DetectorLimits, MOST_AT_ONCE, SettledTo, quarantine, quarantined, settle_at_rest,
+    Detector, DetectorLimits, MOST_AT_ONCE, QuarantineError, SettledTo, quarantine, quarantined,
+    settle_at_rest,
 };
 use centinel_interface::{
     Client, ClientError, Problem, QuarantinedBytes, QuarantinedRecord, Settle, Standing,
@@ -269,6 +270,9 @@ impl AtRest {
                 &asked,
                 wall_clock(),
             );
+            if let Err(QuarantineError::Failed(_)) = &done {
+                detector = self.detector()?;
+            }
             let done = done.map(|holes| holes.into_iter().map(record).collect());
             each(done.map_err(problem));
         }

@@ -14,9 +14,8 @@ pub struct Kept {
 }
 
 /// Documents by key, young and old. When the young ones fill half the budget they become the old ones,
-/// and the old ones are forgotten; a document that is asked for becomes young again. So a document
-/// that was put is there for at least the next half budget, which is what lets reading go on while the
-/// commit before is still being written.
+/// and the old ones are forgotten; a document that is asked for becomes young again. So a document that was put
+/// outlives one making of room, which is what lets work go on while the commit before is still being written.
 pub struct DocumentCache {
     young: HashMap<Arc<[u8]>, Kept>,
     old: HashMap<Arc<[u8]>, Kept>,
@@ -54,8 +53,8 @@ impl DocumentCache {
         self.insert(key, document);
     }
 
-    /// Makes room when half the budget is used. Only to be called when everything that was put before the last
-    /// call has been committed, or the newest of it could be lost between here and the store.
+    /// Makes room when half the budget is used: what was put before the last call may go. Only to be called when that
+    /// has been committed, or a document could be in neither place, and would come a second time.
     pub fn make_room(&mut self) {
         if self.young_bytes >= self.half_budget {
             self.old = std::mem::take(&mut self.young);
@@ -65,10 +64,11 @@ impl DocumentCache {
 
     fn insert(&mut self, key: Arc<[u8]>, document: Kept) {
         let cost = key.len() + document.bytes.len() + OVERHEAD;
+        let key_bytes = key.len();
         let replaced = self
             .young
             .insert(key, document)
-            .map_or(0, |before| before.bytes.len() + OVERHEAD);
+            .map_or(0, |before| key_bytes + before.bytes.len() + OVERHEAD);
         self.young_bytes = (self.young_bytes + cost).saturating_sub(replaced);
     }
 }

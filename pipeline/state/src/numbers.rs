@@ -74,7 +74,10 @@ impl<'t> NumberWriter<'t> {
 
     /// Gives a number to a key that has none.
     pub(crate) fn add(&mut self, key: &[u8], number: u64) -> Result<(), StateError> {
-        self.fresh.insert(key, number).map_err(StateError::store)?;
+        let before = self.fresh.insert(key, number).map_err(StateError::store)?;
+        if before.is_some() {
+            return Err(StateError::corrupt("a document has two numbers"));
+        }
         self.added += 1;
         Ok(())
     }

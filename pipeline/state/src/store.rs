@@ -27,8 +27,10 @@ pub type Entry = (Vec<u8>, Vec<u8>);
 /// A document to be written in the place of what it was.
 #[derive(Clone, Debug)]
 pub struct DocumentWrite {
-    /// The number under which it is kept: that of the store, or for one that comes the next that is not given yet.
+    /// The number under which it is kept.
     pub number: u64,
+    /// Whether it comes with this commit. Numbers of those that come follow the ones that are there, without a gap.
+    pub is_new: bool,
     /// Its key.
     pub key: Arc<[u8]>,
     /// The whole document.
@@ -58,7 +60,8 @@ pub struct Commit {
 pub trait Store: Send + Sync {
     /// The documents with these keys, `None` where there is none; quickest when sorted by key.
     fn documents(&self, keys: &[&[u8]]) -> Result<Vec<Option<Kept>>, StateError>;
-    /// The number of the first document that comes after those that are there. Who commits gives them one by one.
+    /// The number of the next document that comes. One alone commits, and counts on from here for what it commits, in
+    /// that order and without leaving a commit out.
     fn next_number(&self) -> Result<u64, StateError>;
     /// Up to `limit` documents in the order of their places, after the given place.
     fn documents_after(&self, place: Option<&[u8]>, limit: usize)
@@ -233,7 +236,7 @@ impl FileStore {
             for entry in by_key.iter().map_err(StateError::store)? {
                 let (key, document) = entry.map_err(StateError::store)?;
                 let number = writer.next;
-                writer.give(number, key.value())?;
+                writer.add(number, key.value())?;
                 writer.put(number, key.value(), document.value())?;
             }
             let mut facts = transaction.open_table(FACTS).map_err(StateError::store)?;
@@ -275,23 +278,23 @@ impl<'t> DocumentWriter<'t> {
         let mut documents: Vec<&DocumentWrite> = documents.iter().collect();
         // Stable: of one that is given twice the later counts.
         documents.sort_by_key(|document| document.number);
-        let known = documents.partition_point(|document| document.number < self.next);
-        let mut new = documents[known..].to_vec();
-        new.dedup_by_key(|document| document.number);
-        let numbers = self.next..;
-        if let Some((document, number)) = new
+        let come = documents.iter().filter(|document| document.is_new);
+        let mut come: Vec<&DocumentWrite> = come.copied().collect();
+        let mut known = documents.iter().filter(|document| !document.is_new);
+        let next = self.next;
+        let goes_on = come
             .iter()
-            .zip(numbers)
-            .find(|(document, number)| document.number != *number)
-        {
-            return Err(StateError::Store(format!(
-                "a document is to have number {}, and the next is {number}",
-                document.number
-            )));
+            .zip(next..)
+            .all(|(document, number)| document.number == number)
+            && known.all(|document| document.number < next + come.len() as u64);
+        if !goes_on {
+            return Err(StateError::Store(
+                "a commit numbers its documents as if the state were another".into(),
+            ));
         }
-        new.sort_unstable_by(|left, right| left.key.cmp(&right.key));
-        for document in new {
-            self.give(document.number, &document.key)?;
+        come.sort_unstable_by(|left, right| left.key.cmp(&right.key));
+        for document in come {
+            self.add(document.number, &document.key)?;
         }
         for document in documents {
             self.put(document.number, &document.key, &document.bytes)?;
@@ -299,8 +302,8 @@ impl<'t> DocumentWriter<'t> {
         Ok(())
     }
 
-    /// Gives the next number to the document with this key, which has none.
-    fn give(&mut self, number: u64, key: &[u8]) -> Result<(), StateError> {
+    /// Enters the number of a document that comes.
+    fn add(&mut self, number: u64, key: &[u8]) -> Result<(), StateError> {
         self.numbers.add(key, number)?;
         self.next += 1;
         Ok(())

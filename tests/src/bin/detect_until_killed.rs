@@ -52,6 +52,7 @@ fn main() {
     });
     let detection = Detection {
         batch_rows: 40,
+        cache_bytes: 0,
         archive,
         bootstrap,
         ..Detection::over(log, folder)

@@ -158,6 +158,7 @@ fn schemas_take_over_in_mid_history_and_all_agrees_with_the_truth() {
                     Until::Now
                 },
                 batch_rows: 40,
+                cache_bytes: 0,
                 archive: Some(archive.clone()),
                 ..Detection::over(&log, own.path())
             };

@@ -69,6 +69,8 @@ pub struct Detector {
     pub(super) groups: Vec<EntityGroup>,
     pub(super) register: RuleRegister,
     pub(super) memory: Memory,
+    /// Whether something was worked through that did not become durable: nobody may go on from there.
+    pub(super) astray: bool,
     /// By source id.
     pub(super) progress: Vec<Timestamp>,
     /// Whether all inputs have ended: every clock stands at the end.
@@ -192,6 +194,7 @@ impl Detector {
             groups,
             register,
             memory: Memory::over(store.as_ref(), limits.cache_bytes)?,
+            astray: false,
             progress: catalog.sources.iter().map(by_source).collect(),
             ended: false,
             positions,
@@ -301,7 +304,8 @@ impl Detector {
             .unwrap_or(Timestamp::MIN)
     }
 
-    /// Works one micro-batch through. Its commit must be made durable before the one after the next.
+    /// Works one micro-batch through. Its commit must be made durable before the one after the next. Where that fails,
+    /// or this does, the detector knows of things that state does not: another one takes up what is durable.
     pub fn process(&mut self, batch: &MicroBatch) -> Result<Prepared, EngineError> {
         let mut watch = Stopwatch::start();
         self.counters.changes += batch.len() as u64;

@@ -5,7 +5,7 @@
 //! marker: a document without records that knows up to when they were forgotten, and the numbers of findings that
 //! were told. When something of it comes back, the rules that read it could not judge.
 //!
-//! Documents are looked through in the order of their keys, some with each micro-batch.
+//! Documents are looked through in the order of their places, some with each micro-batch.
 
 use std::sync::Arc;
 

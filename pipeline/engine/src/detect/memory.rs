@@ -24,8 +24,8 @@ pub(super) struct Written<'a> {
     pub forgotten: Option<Timestamp>,
 }
 
-/// What memory holds of the store's documents. All that was written since the last commit that is durable is in it, so
-/// that a document that came is known by its number.
+/// What memory holds of the store's documents, for one that commits all it prepares, in order. Everything written by
+/// commits that were not reported durable yet is in it, so that no document comes twice.
 pub(super) struct Memory {
     cache: DocumentCache,
     /// The number in the store of the next document that comes.
@@ -44,7 +44,7 @@ impl Memory {
         })
     }
 
-    /// To be called when the oldest commit that was prepared is durable.
+    /// To be called when the oldest commit that was not reported yet is durable.
     pub fn committed(&mut self) {
         self.cache.make_room();
     }
@@ -114,6 +114,7 @@ impl Detector {
         memory.cache.put(Arc::clone(key), kept);
         commit.documents.push(DocumentWrite {
             number,
+            is_new: stored_as.is_none(),
             key: Arc::clone(key),
             bytes,
         });

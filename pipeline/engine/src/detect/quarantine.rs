@@ -141,7 +141,8 @@ pub fn quarantined(
 /// one: a change that is re-driven goes there, too.
 ///
 /// # Errors
-/// What cannot be settled; then nothing is changed.
+/// What cannot be settled; then nothing is changed. After [`QuarantineError::Failed`] the detector settles nothing any
+/// more: another one takes up the state as it is.
 pub fn settle_at_rest(
     detector: &mut Detector,
     inputs: &[InputOptions],
@@ -149,8 +150,13 @@ pub fn settle_at_rest(
     settle: &Settle,
     now: Timestamp,
 ) -> Result<Vec<HoleMessage>, QuarantineError> {
+    if detector.astray {
+        let why = "an earlier settlement failed half way: take up the state anew";
+        return Err(EngineError::Unsupported(why.into()).into());
+    }
     let store = Arc::clone(detector.store());
     let ready = prepare(store.as_ref(), &detector.catalog, inputs, settle, now)?;
+    detector.astray = true;
     detector.take_on(&ready)?;
     // A commit without a change leaves an archive as it is, whoever knows where that is.
     let untouched = ready.batch.is_empty() && detector.shapes.replaced().is_none();
@@ -175,6 +181,7 @@ pub fn settle_at_rest(
     if let Some(archive) = &mut archive {
         archive.committed().map_err(archive::failed)?;
     }
+    detector.astray = false;
     as_settled(store.as_ref(), &settle.numbers)
 }
 

@@ -29,8 +29,9 @@ use crate::EngineError;
 const IDLE: Duration = Duration::from_millis(5);
 /// Micro-batches between reader and detector.
 const READ_AHEAD: usize = 2;
-/// By how much less the other threads ask for the processor than the detector's, which has the most to do: begun at
-/// once and served alike on few cores, it would be left to end alone while they wait for it.
+/// By how much less the other threads ask for the processor than the detector's, which has the most to do. Served alike
+/// on few cores, all three begin each micro-batch together, the others end first, and a core idles until the detector is
+/// through. They give way to all other programs as well, where there are not enough cores for all.
 const READING_GIVES_WAY: i32 = 5;
 const COMMITTING_GIVES_WAY: i32 = 2;
 
