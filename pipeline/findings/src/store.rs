@@ -152,19 +152,28 @@ enum Unmade {
 }
 
 impl Unmade {
+    /// The file cannot be used, or only not now.
     fn of(path: &Path, error: rusqlite::Error) -> Unmade {
-        match error.into() {
-            Unmade::Busy => Unmade::Busy,
-            Unmade::For(error) => Unmade::For(unusable(path, error)),
+        match is_busy(&error) {
+            true => Unmade::Busy,
+            false => Unmade::For(unusable(path, error)),
         }
     }
 }
 
+fn is_busy(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    matches!(
+        code,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
+}
+
 impl From<rusqlite::Error> for Unmade {
     fn from(error: rusqlite::Error) -> Unmade {
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Unmade::Busy,
-            _ => Unmade::For(error.into()),
+        match is_busy(&error) {
+            true => Unmade::Busy,
+            false => Unmade::For(error.into()),
         }
     }
 }
